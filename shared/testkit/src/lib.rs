@@ -1,0 +1,1 @@
+//! A whole local stack in a test.
