@@ -1,2 +1,5 @@
-//! x
-fn main(){}
+//! Documentation, health and unknown routes as a Lambda.
+
+fn main() -> Result<(), satchel_inbound::BoxError> {
+    satchel_inbound::run(satchel_web::HTTP)
+}

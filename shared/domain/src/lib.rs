@@ -7,8 +7,18 @@
 //! `tests/tests/architecture.rs` fails where this crate comes to depend on `tokio`, `axum` or an `aws-*` crate.
 
 pub mod access;
+pub mod account;
+pub mod client;
+pub mod devices;
+pub mod entitlements;
 pub mod error;
+pub mod identity;
 pub mod ids;
+pub mod limits;
+pub mod refresh;
+pub mod seal;
+pub mod session;
+pub mod sync;
 pub mod time;
 
 pub use error::{Error, FieldError, Result};

@@ -13,10 +13,11 @@ use crate::function::BoxError;
 ///
 /// # Errors
 /// Where the event itself is no SQS event.
-pub async fn queue<T, F>(event: Value, handle: F) -> Result<Value, BoxError>
+pub async fn queue<T, F, Fut>(event: Value, handle: F) -> Result<Value, BoxError>
 where
     T: DeserializeOwned,
-    F: AsyncFn(T) -> satchel_domain::Result<()>,
+    F: Fn(T) -> Fut,
+    Fut: Future<Output = satchel_domain::Result<()>>,
 {
     let mut failures = Vec::new();
     for record in records(&event)? {
@@ -54,9 +55,10 @@ pub struct Change {
 ///
 /// # Errors
 /// Where the event itself is no stream event.
-pub async fn stream<F>(event: Value, handle: F) -> Result<Value, BoxError>
+pub async fn stream<F, Fut>(event: Value, handle: F) -> Result<Value, BoxError>
 where
-    F: AsyncFn(Change) -> satchel_domain::Result<()>,
+    F: Fn(Change) -> Fut,
+    Fut: Future<Output = satchel_domain::Result<()>>,
 {
     for record in records(&event)? {
         let number = record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default().to_owned();
@@ -129,7 +131,7 @@ mod tests {
         struct Message {
             n: u32,
         }
-        let answer = queue(event, async |message: Message| {
+        let answer = queue(event, |message: Message| async move {
             if message.n == 4 { Err(satchel_domain::Error::unavailable("down")) } else { Ok(()) }
         })
         .await
@@ -146,11 +148,11 @@ mod tests {
             "Keys": { "pk": { "S": "p" }, "sk": { "S": n } }, "NewImage": { "n": { "N": n }, "l": { "L": [{ "BOOL": true }] } } } })
         };
         let seen = std::sync::Mutex::new(Vec::new());
-        let answer = stream(json!({ "Records": [record("1"), record("2"), record("3")] }), async |change: Change| {
+        let answer = stream(json!({ "Records": [record("1"), record("2"), record("3")] }), |change: Change| {
             let new = change.new.unwrap();
             seen.lock().unwrap().push(new["n"].clone());
             assert_eq!(new["l"], json!([true]));
-            if new["n"] == 2 { Err(satchel_domain::Error::unavailable("down")) } else { Ok(()) }
+            async move { if new["n"] == 2 { Err(satchel_domain::Error::unavailable("down")) } else { Ok(()) } }
         })
         .await
         .unwrap();

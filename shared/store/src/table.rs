@@ -142,6 +142,11 @@ impl Table {
     /// The rows at `keys`, read consistently, those that exist, in no order; what DynamoDB leaves unprocessed is asked
     /// again with a growing pause, and after five rounds it is a throttle. At most 100 keys, without repetition.
     pub async fn get_many<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<T>> {
+        self.get_items(keys, None).await?.into_iter().map(row).collect()
+    }
+
+    /// [`Self::get_many`] as attributes, of which `projection` names those that are wanted, with `#b` for `by`.
+    pub async fn get_items(&self, keys: &[Key], projection: Option<&str>) -> Result<Vec<Item>> {
         let mut wanted: Vec<Item> = keys.iter().map(Key::attributes).collect();
         let mut rows = Vec::with_capacity(keys.len());
         for round in 0..5u32 {
@@ -151,8 +156,13 @@ impl Table {
             if round > 0 {
                 tokio::time::sleep(Duration::from_millis(10 << round)).await;
             }
+            let names = projection
+                .filter(|projection| projection.contains("#b"))
+                .map(|_| HashMap::from([("#b".to_owned(), "by".to_owned())]));
             let request = KeysAndAttributes::builder()
                 .set_keys(Some(std::mem::take(&mut wanted)))
+                .set_projection_expression(projection.map(str::to_owned))
+                .set_expression_attribute_names(names)
                 .consistent_read(true)
                 .build()
                 .map_err(Error::internal)?;
@@ -166,7 +176,7 @@ impl Table {
                 .map_err(fail)?;
             capacity::read(answer.consumed_capacity());
             for item in answer.responses.into_iter().flat_map(|mut tables| tables.remove(&self.name)).flatten() {
-                rows.push(row(item)?);
+                rows.push(item);
             }
             wanted =
                 answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name)).map_or_else(Vec::new, |left| left.keys);
@@ -176,6 +186,12 @@ impl Table {
 
     /// One page of `range`, read consistently.
     pub async fn query<T: DeserializeOwned>(&self, range: Range) -> Result<Page<T>> {
+        let page = self.query_items(range).await?;
+        Ok(Page { rows: page.rows.into_iter().map(row).collect::<Result<_>>()?, next: page.next })
+    }
+
+    /// [`Self::query`] as attributes.
+    pub async fn query_items(&self, range: Range) -> Result<Page<Item>> {
         let mut condition = "pk = :pk".to_owned();
         let mut values = HashMap::from([(":pk".to_owned(), AttributeValue::S(range.pk))]);
         if let Some(prefix) = range.prefix {
@@ -205,8 +221,7 @@ impl Table {
             .map_err(fail)?;
         capacity::read(answer.consumed_capacity.as_ref());
         let next = answer.last_evaluated_key.as_ref().and_then(Key::of);
-        let rows = answer.items.into_iter().flatten().map(row).collect::<Result<_>>()?;
-        Ok(Page { rows, next })
+        Ok(Page { rows: answer.items.unwrap_or_default(), next })
     }
 
     /// Every row of `range`, page by page; for partitions that are known to be small.
@@ -225,11 +240,17 @@ impl Table {
 
     /// Writes `value` at `key` where the condition of `expr` holds; `false` where it does not.
     pub async fn put<T: Serialize>(&self, key: &Key, value: &T, expr: Expr) -> Result<bool> {
+        self.put_item(key, item(key, value)?, expr).await
+    }
+
+    /// [`Self::put`] of attributes made by hand; the key's are added.
+    pub async fn put_item(&self, key: &Key, mut item: Item, expr: Expr) -> Result<bool> {
+        item.extend(key.attributes());
         let answer = self
             .client
             .put_item()
             .table_name(&self.name)
-            .set_item(Some(item(key, value)?))
+            .set_item(Some(item))
             .set_condition_expression(expr.condition)
             .set_expression_attribute_names(expr.names)
             .set_expression_attribute_values(expr.values)

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::capacity;
 use crate::expr::Expr;
 use crate::keys::Key;
-use crate::table::{Table, fail, is_transient, item};
+use crate::table::{Item, Table, fail, is_transient, item};
 
 /// Why a transaction did not happen.
 #[derive(Debug)]
@@ -68,9 +68,15 @@ impl Transaction {
 
     /// Puts `value` at `key`.
     pub fn put<T: Serialize>(&mut self, table: &Table, key: &Key, value: &T, expr: Expr) -> Result<&mut Self> {
+        self.put_item(table, key, item(key, value)?, expr)
+    }
+
+    /// Puts attributes made by hand at `key`; the key's are added.
+    pub fn put_item(&mut self, table: &Table, key: &Key, mut item: Item, expr: Expr) -> Result<&mut Self> {
+        item.extend(key.attributes());
         let put = Put::builder()
             .table_name(table.name())
-            .set_item(Some(item(key, value)?))
+            .set_item(Some(item))
             .set_condition_expression(expr.condition)
             .set_expression_attribute_names(expr.names)
             .set_expression_attribute_values(expr.values)
@@ -143,6 +149,25 @@ impl Transaction {
             }
             Err(error) => Err(why(error)),
         }
+    }
+
+    /// [`Self::run`], again while another transaction is in the way, and, where the transaction has a name
+    /// ([`Self::token`]), while its outcome is unknown: for writes whose decision does not depend on what was read.
+    ///
+    /// # Errors
+    /// [`Cancelled`], after six tries.
+    pub async fn settle(self, through: &Table) -> Result<(), Cancelled> {
+        let mut pause = std::time::Duration::from_millis(10);
+        for _ in 0..5 {
+            match self.clone().run(through).await {
+                Err(Cancelled::Contention(_)) => {}
+                Err(Cancelled::Unknown(_)) if self.token.is_some() => {}
+                settled => return settled,
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        self.run(through).await
     }
 }
 

@@ -144,37 +144,37 @@ impl Template {
         self.http_api.as_ref()
     }
 
-    /// DynamoDB tables, in the order of the template.
+    /// DynamoDB tables.
     #[must_use]
     pub fn tables(&self) -> &[Table] {
         &self.tables
     }
 
-    /// SQS queues, in the order of the template.
+    /// SQS queues.
     #[must_use]
     pub fn queues(&self) -> &[Queue] {
         &self.queues
     }
 
-    /// SNS topics, in the order of the template.
+    /// SNS topics.
     #[must_use]
     pub fn topics(&self) -> &[Topic] {
         &self.topics
     }
 
-    /// S3 buckets, in the order of the template.
+    /// S3 buckets.
     #[must_use]
     pub fn buckets(&self) -> &[Bucket] {
         &self.buckets
     }
 
-    /// Secrets, in the order of the template.
+    /// Secrets.
     #[must_use]
     pub fn secrets(&self) -> &[Secret] {
         &self.secrets
     }
 
-    /// Functions, in the order of the template.
+    /// Functions.
     #[must_use]
     pub fn functions(&self) -> &[Function] {
         &self.functions

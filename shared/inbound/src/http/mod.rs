@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod idempotency;
 pub mod input;
 pub mod layer;
+pub mod paid;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -19,6 +20,7 @@ pub use error::{ApiError, ApiResult, Problem};
 pub use idempotency::IdempotencyKey;
 pub use input::{Input, Params, PathId};
 pub use layer::serve;
+pub use paid::{Entitlements, Paid, PaidOrGrace};
 
 use crate::env::{Clock, Complaints, Env, Ids};
 

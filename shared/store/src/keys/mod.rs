@@ -1,5 +1,11 @@
 //! Where every row lies: the only place that builds keys. One file a table, each with its table of keys.
 
+pub mod accounts;
+pub mod devices;
+pub mod entitlements;
+pub mod receipts;
+pub mod sync;
+
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;

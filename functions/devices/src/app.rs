@@ -1,0 +1,130 @@
+//! What the handlers work with, and the one thing most of them need: the device's row.
+
+use axum::extract::FromRef;
+use satchel_domain::access::Person;
+use satchel_domain::devices::Description;
+use satchel_domain::ids::{DeviceId, UserId};
+use satchel_domain::{Error, Result, Timestamp};
+use satchel_inbound::{Complaints, Core, Env};
+use satchel_store::devices::{self, Change, DeviceRow, Own};
+use satchel_store::sessions::{self, Session};
+use satchel_store::{Cancelled, Retry, Table, Transaction};
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) core: Core,
+    pub(crate) devices: Table,
+    pub(crate) accounts: Table,
+}
+
+impl FromRef<App> for Core {
+    fn from_ref(app: &App) -> Self {
+        app.core.clone()
+    }
+}
+
+/// 401 for an access token that outlives its session.
+pub(crate) fn session_over() -> Error {
+    Error::Unauthenticated { code: "session_revoked", message: "the session has ended: sign in again" }
+}
+
+impl App {
+    /// From the settings `TABLE_DEVICES`, `TABLE_ACCOUNTS` and those of [`Core`].
+    ///
+    /// # Errors
+    /// All complaints about them.
+    pub fn from_env(env: &Env) -> Result<Self, Complaints> {
+        let tables = env.settings.read(|settings| (settings.text("TABLE_DEVICES"), settings.text("TABLE_ACCOUNTS")));
+        match (Core::from_env(env), tables) {
+            (Ok(core), Ok((devices, accounts))) => {
+                let client = env.aws.dynamodb();
+                Ok(Self { core, devices: Table::new(client.clone(), devices), accounts: Table::new(client, accounts) })
+            }
+            (Err(Complaints(mut complaints)), Err(Complaints(more))) => {
+                complaints.extend(more);
+                Err(Complaints(complaints))
+            }
+            (Err(complaints), _) | (_, Err(complaints)) => Err(complaints),
+        }
+    }
+
+    /// The device's description: its row, or what it said at its sign-in.
+    pub(crate) async fn find(&self, user: &UserId, device: &DeviceId) -> Result<Option<DeviceRow>> {
+        if let Some(row) = devices::get(&self.devices, user, device).await? {
+            return Ok(Some(row));
+        }
+        let session = sessions::get(&self.accounts, user, device).await?;
+        Ok(session.filter(Session::is_live).map(|session| of_session(&session)))
+    }
+
+    /// Makes `change`. A device without a row gets one of what it said at its sign-in: the seed's desktops never describe
+    /// themselves before their first heartbeat. `None` where there is no such device, or its session is over.
+    pub(crate) async fn change(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Option<DeviceRow>> {
+        if let Some(row) = devices::change(&self.devices, user, device, change, now).await? {
+            return Ok(Some(row));
+        }
+        let session = sessions::get(&self.accounts, user, device).await?;
+        let Some(session) = session.filter(Session::is_live) else { return Ok(None) };
+        let own = Own { user, device, session: &session.session_id };
+        let said = said_at_sign_in(&session);
+        let mut transaction = Transaction::new();
+        devices::describe(&mut transaction, &self.devices, own, None, &said, now).await?;
+        match transaction.run(&self.devices).await {
+            // Where it was not this call, somebody described it meanwhile or its session ended: the change finds out.
+            Ok(()) | Err(Cancelled::Condition(_)) => {}
+            Err(cancelled) => Retry::default().after(cancelled).await?,
+        }
+        devices::change(&self.devices, user, device, change, now).await
+    }
+
+    /// [`App::change`] for the caller's own device, whose absence means that its session is over.
+    pub(crate) async fn change_own(&self, person: &Person, change: &Change) -> Result<DeviceRow> {
+        let now = self.core.clock.now();
+        self.change(&person.user, &person.device, change, now).await?.ok_or_else(session_over)
+    }
+}
+
+fn said_at_sign_in(session: &Session) -> Description {
+    Description {
+        platform: Some(session.platform),
+        device_name: Some(session.name.clone()).filter(|name| !name.is_empty()),
+        device_model: session.model.clone(),
+        os_version: session.os_version.clone(),
+        app_version: session.app_version.clone(),
+        ..Description::default()
+    }
+}
+
+/// A device that has not described itself since its sign-in.
+pub(crate) fn of_session(session: &Session) -> DeviceRow {
+    let said = said_at_sign_in(session);
+    DeviceRow {
+        id: session.device_id.clone(),
+        user_id: session.user_id.clone(),
+        platform: session.platform,
+        device_name: said.device_name,
+        device_model: said.device_model,
+        os_version: said.os_version,
+        app_version: said.app_version,
+        timezone: None,
+        push_enabled: true,
+        is_active: true,
+        can_inference: false,
+        inference_models: Vec::new(),
+        last_heartbeat_at: None,
+        last_active_at: session.last_used_at.saturating_mul(1_000),
+        created_at: session.created_at.saturating_mul(1_000),
+        updated_at: session.created_at.saturating_mul(1_000),
+        push_token: None,
+        push_hash: None,
+        push_session: None,
+        due_day: 0,
+    }
+}

@@ -1,0 +1,5 @@
+//! The routes, by noun.
+
+pub(crate) mod devices;
+pub(crate) mod inference;
+pub(crate) mod wire;

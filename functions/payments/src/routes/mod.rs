@@ -1,0 +1,4 @@
+//! The routes, by noun.
+
+pub(crate) mod entitlements;
+pub(crate) mod grants;

@@ -1,0 +1,4 @@
+//! The routes, by noun.
+
+pub(crate) mod docs;
+pub(crate) mod health;

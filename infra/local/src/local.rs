@@ -1,0 +1,408 @@
+//! The whole stack as a value: what `make dev` runs and what every test starts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_credential_types::Credentials as AwsCredentials;
+use axum::body::Bytes;
+use http::{Request, Response};
+use satchel_inbound::{Function, Ids, Settings};
+use satchel_outbound::Aws;
+use serde_json::Value;
+
+use crate::clock::LocalClock;
+use crate::data::DataFolder;
+use crate::functions::{self, Built, Failure, Functions, World};
+use crate::gateway::Gateway;
+use crate::identity::{APPLE_CLIENT, GOOGLE_CLIENT, Issuer, JWKS_PATH};
+use crate::keys::Keys;
+use crate::services::{Credentials, Services, ServicesOptions};
+use crate::sources::{Pending, Sources};
+use crate::template::{self, Template};
+use crate::{carrier, chance, control, registry, seed};
+
+const TEMPLATE: &str = include_str!("../../../template.yaml");
+/// Logical id of auth's secret.
+const AUTH_SECRET: &str = "AuthSecret";
+/// Logical id of the table of accounts and clients.
+pub(crate) const ACCOUNTS: &str = "AccountsTable";
+
+/// How a stack is started.
+#[derive(Clone)]
+pub struct LocalOptions {
+    /// Folder that keeps its data; in memory without one.
+    pub data: Option<PathBuf>,
+    /// Values of template parameters.
+    pub params: BTreeMap<String, String>,
+    /// The clock of everything in it.
+    pub clock: LocalClock,
+    /// Where ids and random bytes come from; the system's randomness without one.
+    pub seed: Option<u64>,
+    /// The port of its API: only for addresses it gives out, nothing listens by itself.
+    pub port: u16,
+    /// Where emulators run that another process started; its own without one.
+    pub aws_endpoint: Option<String>,
+    /// Only the emulators, without functions.
+    pub services_only: bool,
+    /// The template; the repository's own unless a test of the local process brings another.
+    pub template: &'static str,
+    /// The functions that its blocks may name.
+    pub functions: Vec<Function>,
+}
+
+impl std::fmt::Debug for LocalOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalOptions").field("data", &self.data).field("params", &self.params).finish_non_exhaustive()
+    }
+}
+
+impl Default for LocalOptions {
+    fn default() -> Self {
+        Self {
+            data: None,
+            params: BTreeMap::new(),
+            clock: LocalClock::real(),
+            seed: None,
+            port: 3000,
+            aws_endpoint: None,
+            services_only: false,
+            template: TEMPLATE,
+            functions: registry::all(),
+        }
+    }
+}
+
+/// Everything that keeps a stack from starting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct StartError(pub Vec<String>);
+
+impl From<String> for StartError {
+    fn from(complaint: String) -> Self {
+        Self(vec![complaint])
+    }
+}
+
+/// A stack; cheap to clone. Its event sources end with the last clone.
+#[derive(Clone)]
+pub struct Local(Arc<Inner>);
+
+struct Inner {
+    template: Arc<Template>,
+    services: Services,
+    clock: LocalClock,
+    ids: Ids,
+    aws: Aws,
+    issuer: Issuer,
+    functions: Functions,
+    gateway: Option<Gateway>,
+    sources: Option<Sources>,
+    options: LocalOptions,
+    _data: Option<DataFolder>,
+}
+
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Local")
+    }
+}
+
+impl Local {
+    /// Starts a stack.
+    ///
+    /// # Errors
+    /// All complaints: the data folder's, the template's, the functions'.
+    pub async fn start(options: LocalOptions) -> Result<Self, StartError> {
+        let data = options.data.as_deref().map(DataFolder::open).transpose()?;
+        let keys = match (&options.aws_endpoint, &data) {
+            (Some(endpoint), _) => Keys::of_auth_secret(&remote_secret(endpoint, &options).await?).map(Arc::new),
+            (None, Some(folder)) => Keys::kept_at(&folder.file("keys.json")).map(Arc::new),
+            (None, None) => Keys::shared(),
+        };
+        let keys = keys.map_err(|error| error.to_string())?;
+        let template = parse(options.template, params(&options, &keys)?)?;
+        let clock = options.clock.clone();
+        let now = {
+            let clock = clock.clone();
+            Arc::new(move || clock.now_ms())
+        };
+        let folder = options.data.clone().filter(|_| options.aws_endpoint.is_none());
+        let services = Services::start(&template, ServicesOptions { data: folder, now, credentials: Credentials::default() })
+            .map_err(|error| error.to_string())?;
+        for secret in template.secrets().iter().filter(|secret| secret.logical_id == AUTH_SECRET) {
+            services.secrets().put(&secret.arn, &keys.auth_secret().map_err(|error| error.to_string())?);
+        }
+        let ids = match options.seed {
+            Some(seed) => chance::seeded(clock.clock(), seed),
+            None => Ids::system(clock.clock()),
+        };
+        let issuer = Issuer::new(keys, clock.clone());
+        let aws = aws(&options, &services)?;
+        let world = World {
+            clock: clock.clock(),
+            ids: ids.clone(),
+            aws: aws.clone(),
+            http: carrier::http(services.clone(), issuer.clone(), authority(options.port)),
+            runtime: runtime(&options),
+        };
+        let mut inner = Inner {
+            template,
+            services,
+            clock,
+            ids,
+            aws,
+            issuer,
+            functions: Functions::new(),
+            gateway: None,
+            sources: None,
+            options,
+            _data: data,
+        };
+        if !inner.options.services_only {
+            inner.add_functions(&world).await?;
+        }
+        let local = Self(Arc::new(inner));
+        if local.0.options.aws_endpoint.is_none() {
+            local.seed().await?;
+        }
+        local.0.services.counters().reset();
+        if let Some(sources) = &local.0.sources {
+            sources.start();
+        }
+        Ok(local)
+    }
+
+    async fn seed(&self) -> Result<(), StartError> {
+        let Some(accounts) = self.0.template.table(ACCOUNTS) else { return Ok(()) };
+        Ok(seed::backoffice(&self.0.aws.dynamodb(), &accounts.name, self.0.clock.now().as_second()).await?)
+    }
+
+    /// The gateway's answer to `request`, or the control API's under `/_local/`, without a socket.
+    pub async fn call(&self, request: Request<Bytes>) -> Response<Bytes> {
+        if control::is_control(request.uri().path()) {
+            return control::call(self, request).await;
+        }
+        match &self.0.gateway {
+            Some(gateway) => gateway.call(request).await,
+            None => crate::gateway::message(http::StatusCode::NOT_FOUND, "only the services run here"),
+        }
+    }
+
+    /// Moves the clock on: hidden messages show, rows past their time-to-live go, schedules that came due begin.
+    ///
+    /// # Errors
+    /// Where rows cannot be swept.
+    pub fn advance(&self, by: Duration) -> Result<(), String> {
+        self.0.clock.advance(by);
+        self.0.services.sweep_ttl().map_err(|error| error.to_string())?;
+        if let Some(sources) = &self.0.sources {
+            sources.clock_moved();
+        }
+        self.0.services.clock_moved();
+        Ok(())
+    }
+
+    /// Waits until queues and streams are empty and handlers idle, at most `limit`; what is left is returned.
+    pub async fn drain(&self, limit: Duration) -> Vec<Pending> {
+        match &self.0.sources {
+            Some(sources) => sources.drain(limit).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Runs the function of a schedule now; `None` where there is no such schedule.
+    ///
+    /// # Errors
+    /// What the function failed of.
+    pub async fn run(&self, schedule: &str) -> Option<Result<Value, Failure>> {
+        match self.0.sources.as_ref()?.run(schedule).await {
+            Ok(answer) => Some(Ok(answer)),
+            Err(failure) => failure.map(Err),
+        }
+    }
+
+    /// Names of the schedules.
+    #[must_use]
+    pub fn schedules(&self) -> Vec<String> {
+        self.0.sources.as_ref().map(Sources::schedules).unwrap_or_default()
+    }
+
+    /// Empty state, the clock where it began, no faults; functions and keys stay.
+    ///
+    /// # Errors
+    /// Where the state cannot be emptied.
+    pub async fn reset(&self) -> Result<(), StartError> {
+        if let Some(sources) = &self.0.sources {
+            sources.stop().await;
+        }
+        self.0.clock.reset();
+        self.0.services.reset().map_err(|error| error.to_string())?;
+        self.seed().await?;
+        self.0.services.counters().reset();
+        if let Some(sources) = &self.0.sources {
+            sources.forget();
+            sources.start();
+        }
+        Ok(())
+    }
+
+    /// Stops the event sources. What was acknowledged is written down already.
+    pub async fn stop(&self) {
+        if let Some(sources) = &self.0.sources {
+            sources.stop().await;
+        }
+    }
+
+    /// Starts the event sources again after [`Local::stop`]: what was under way is delivered once more.
+    pub fn resume(&self) {
+        if let Some(sources) = &self.0.sources {
+            sources.start();
+        }
+    }
+
+    /// The function of the binary `name`.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Option<&Arc<Built>> {
+        self.0.functions.values().find(|function| function.name == name)
+    }
+
+    /// The stand-ins of AWS.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    /// The template as it was read.
+    #[must_use]
+    pub fn template(&self) -> &Template {
+        &self.0.template
+    }
+
+    /// The clock of everything.
+    #[must_use]
+    pub fn clock(&self) -> &LocalClock {
+        &self.0.clock
+    }
+
+    /// The source of ids and random bytes.
+    #[must_use]
+    pub fn ids(&self) -> &Ids {
+        &self.0.ids
+    }
+
+    /// AWS as functions have it, faults included.
+    #[must_use]
+    pub fn aws(&self) -> &Aws {
+        &self.0.aws
+    }
+
+    /// The issuer of ID tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.0.issuer
+    }
+
+    /// Whether the emulators belong to this process.
+    #[must_use]
+    pub fn owns_services(&self) -> bool {
+        self.0.options.aws_endpoint.is_none()
+    }
+}
+
+impl Inner {
+    async fn add_functions(&mut self, world: &World) -> Result<(), StartError> {
+        self.functions = functions::build(&self.template, &self.options.functions, world).await.map_err(StartError)?;
+        let mut complaints = Vec::new();
+        match Gateway::new(&self.template, &self.functions, self.ids.clone()) {
+            Ok(gateway) => self.gateway = Some(gateway),
+            Err(found) => complaints.extend(found),
+        }
+        if self.options.aws_endpoint.is_none() {
+            let positions = self._data.as_ref().map(|data| data.file("streams.json"));
+            match Sources::new(&self.template, &self.functions, &self.services, &self.clock, positions) {
+                Ok(sources) => self.sources = Some(sources),
+                Err(found) => complaints.extend(found),
+            }
+        }
+        if complaints.is_empty() { Ok(()) } else { Err(StartError(complaints)) }
+    }
+}
+
+/// Host and port of the API, as its own addresses name it.
+fn authority(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn credentials() -> AwsCredentials {
+    let Credentials { access_key_id, secret_access_key } = Credentials::default();
+    AwsCredentials::new(access_key_id, secret_access_key, None, None, "local")
+}
+
+/// Variables of the Lambda environment.
+fn runtime(options: &LocalOptions) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::from([
+        ("AWS_REGION".to_owned(), template::REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID".to_owned(), "local".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY".to_owned(), "local".to_owned()),
+    ]);
+    let endpoint = options.aws_endpoint.clone().unwrap_or_else(|| format!("http://{}", authority(options.port)));
+    variables.insert("AWS_ENDPOINT_URL".to_owned(), endpoint);
+    variables
+}
+
+fn aws(options: &LocalOptions, services: &Services) -> Result<Aws, StartError> {
+    let variables = runtime(options);
+    if options.aws_endpoint.is_some() {
+        let settings = Settings::new(move |name| variables.get(name).cloned());
+        return Aws::from_lookup(|name| settings.get(name)).map_err(|missing| StartError(vec![missing.join(", ")]));
+    }
+    let endpoint = variables.get("AWS_ENDPOINT_URL").cloned();
+    Ok(Aws::new(template::REGION.to_owned(), credentials(), services.http_client(), endpoint))
+}
+
+/// Auth's secret as the emulators at `endpoint` have it.
+async fn remote_secret(endpoint: &str, options: &LocalOptions) -> Result<String, StartError> {
+    let template = parse(options.template, options.params.clone())?;
+    let secret = template.secrets().iter().find(|secret| secret.logical_id == AUTH_SECRET);
+    let arn = secret.ok_or_else(|| format!("the template has no secret {AUTH_SECRET}"))?.arn.clone();
+    let variables = runtime(options);
+    let aws = Aws::from_lookup(|name| variables.get(name).cloned()).map_err(|missing| missing.join(", "))?;
+    let read = satchel_outbound::secret::read::<Value>(&aws.secretsmanager(), &arn).await;
+    let secret = read.map_err(|error| format!("the emulators at {endpoint} cannot be asked: {error}"))?;
+    Ok(secret.expose().to_string())
+}
+
+/// The values that make the template's stack a local one, those of the caller on top.
+fn params(options: &LocalOptions, keys: &Keys) -> Result<BTreeMap<String, String>, StartError> {
+    let jwks = format!("http://{}{JWKS_PATH}", authority(options.port));
+    let token_keys = keys.token_keys().map_err(|error| error.to_string())?;
+    let mut params: BTreeMap<String, String> = [
+        ("Stage", "local"),
+        ("TokenKeys", &token_keys),
+        ("GoogleClientIds", GOOGLE_CLIENT),
+        ("AppleClientIds", APPLE_CLIENT),
+        ("GoogleJwksUrl", &jwks),
+        ("AppleJwksUrl", &jwks),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect();
+    params.extend(options.params.clone());
+    Ok(params)
+}
+
+/// The template under `params`; read once for all stacks of a process that give the same values.
+fn parse(text: &'static str, params: BTreeMap<String, String>) -> Result<Arc<Template>, StartError> {
+    type Read = BTreeMap<(&'static str, BTreeMap<String, String>), Arc<Template>>;
+    static READ: Mutex<Read> = Mutex::new(Read::new());
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (text, params);
+    if let Some(template) = read.get(&key) {
+        return Ok(Arc::clone(template));
+    }
+    let template = Arc::new(Template::parse(text, &key.1).map_err(|error| StartError(error.0))?);
+    read.insert(key, Arc::clone(&template));
+    Ok(template)
+}

@@ -1,0 +1,16 @@
+//! Every function there is, by the name of its binary.
+
+use satchel_inbound::Function;
+
+/// All functions of all families.
+#[must_use]
+pub fn all() -> Vec<Function> {
+    [
+        satchel_auth::FUNCTIONS,
+        satchel_devices::FUNCTIONS,
+        satchel_sync::FUNCTIONS,
+        satchel_payments::FUNCTIONS,
+        satchel_web::FUNCTIONS,
+    ]
+    .concat()
+}

@@ -1,0 +1,420 @@
+//! Accounts and the ways to sign in to them.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use satchel_domain::account::{Profile, State};
+use satchel_domain::ids::{EventId, UserId};
+use satchel_domain::identity::Provider;
+use satchel_domain::session::MAX_LIVE;
+use satchel_domain::{Result, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::events::{self, Event};
+use crate::keys::Key;
+use crate::keys::accounts as keys;
+use crate::sessions::{self, EndReason, Session};
+use crate::table::Range;
+use crate::{Cancelled, Expr, Table, Transaction};
+
+/// A person's account. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub user_id: UserId,
+    /// Where it is in its life.
+    pub state: State,
+    /// Name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// E-mail address, as the last ID token had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Whether the provider says that the address was checked.
+    #[serde(default)]
+    pub email_verified: bool,
+    /// Address of a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
+    /// Language tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// Time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// The ways to sign in: provider and the hash of its subject.
+    #[serde(default)]
+    pub links: BTreeMap<String, String>,
+    /// How many sessions are live.
+    #[serde(default)]
+    pub live: i64,
+    /// Counts every change of links and sessions, so that a decision about all of them can be made a condition.
+    #[serde(default)]
+    pub revision: i64,
+    /// Whether the person's tokens have the scope `admin`.
+    #[serde(default)]
+    pub admin: bool,
+    /// The customer of the portal whose member the person is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<String>,
+    /// A UUID by which the stores' purchases name the account.
+    #[serde(default)]
+    pub store_account_token: String,
+    /// When it was made.
+    pub created_at: i64,
+    /// When the person last changed it.
+    #[serde(default)]
+    pub updated_at: i64,
+    /// Apple's refresh token, sealed; revoked when the account is erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apple_token: Option<String>,
+    /// When its erasing began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erasing_at: Option<i64>,
+    /// Who reported which pass of the erasing as done: `family:pass`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reported: Vec<String>,
+    /// Whether auth's own rows are gone for good.
+    #[serde(default)]
+    pub own_gone: bool,
+}
+
+impl Account {
+    /// Whether it can be used.
+    pub fn is_active(&self) -> bool {
+        self.state == State::Active
+    }
+
+    /// The ways to sign in by their provider.
+    pub fn providers(&self) -> BTreeMap<Provider, String> {
+        self.links.iter().filter_map(|(provider, subject)| Some((provider.parse().ok()?, subject.clone()))).collect()
+    }
+}
+
+/// A way to sign in to an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The account.
+    pub user_id: UserId,
+    /// By whom.
+    pub provider: Provider,
+    /// Since when, Unix seconds.
+    pub linked_at: i64,
+}
+
+/// What a sign-in tells about the person.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// Name, kept where the account has none yet.
+    pub name: Option<String>,
+    /// E-mail address and whether it was checked.
+    pub email: Option<(String, bool)>,
+    /// Apple's refresh token, sealed.
+    pub apple_token: Option<String>,
+}
+
+/// The account of `user`, in whatever state.
+pub async fn get(accounts: &Table, user: &UserId) -> Result<Option<Account>> {
+    accounts.get(&keys::account(user)).await
+}
+
+/// Whose account the subject with this hash signs in to.
+pub async fn by_link(accounts: &Table, provider: Provider, subject: &str) -> Result<Option<Link>> {
+    accounts.get(&keys::link(provider, subject)).await
+}
+
+/// Makes an account with its first way to sign in and its first session. Place 0 of the conditions is the link: two first
+/// sign-ins that race make one account.
+pub async fn create(
+    accounts: &Table,
+    account: &Account,
+    (provider, subject): (Provider, &str),
+    session: &Session,
+    event: &Event,
+) -> Result<(), Cancelled> {
+    let build = || {
+        let mut writes = Transaction::new();
+        let link = Link { user_id: account.user_id.clone(), provider, linked_at: account.created_at };
+        writes.token(token_of(session));
+        writes.put(accounts, &keys::link(provider, subject), &link, Expr::absent())?;
+        writes.put(accounts, &keys::account(&account.user_id), account, Expr::absent())?;
+        writes.put(accounts, &keys::device(&account.user_id, &session.device_id), session, Expr::absent())?;
+        events::write(&mut writes, accounts, &account.user_id, event)?;
+        Ok(writes)
+    };
+    build().map_err(Cancelled::Failed)?.settle(accounts).await
+}
+
+/// Begins `session` on its device, in the place of `old` where the device has a row, and keeps what the sign-in told.
+/// Place 1 of the conditions is the account: it must be in use and have room.
+pub async fn begin_session(
+    accounts: &Table,
+    session: &Session,
+    old: Option<&Session>,
+    told: &Told,
+    now: Timestamp,
+) -> Result<(), Cancelled> {
+    let build = || {
+        let mut writes = Transaction::new();
+        writes.token(token_of(session));
+        let user = &session.user_id;
+        let as_read = match old {
+            None => Expr::absent(),
+            Some(old) if old.is_live() => Expr::condition("session_id = :old AND attribute_not_exists(ended_at)"),
+            Some(_) => Expr::condition("session_id = :old AND attribute_exists(ended_at)"),
+        };
+        let as_read = match old {
+            None => as_read,
+            Some(old) => as_read.value(":old", old.session_id.as_str()),
+        };
+        writes.put(accounts, &keys::device(user, &session.device_id), session, as_read)?;
+        let replaced = old.filter(|old| old.is_live());
+        writes.update(accounts, &keys::account(user), signed_in(told, replaced.is_none()))?;
+        if let Some(replaced) = replaced {
+            events::write(&mut writes, accounts, user, &replaced.end_event(EndReason::Replaced, now)?)?;
+        }
+        Ok(writes)
+    };
+    build().map_err(Cancelled::Failed)?.settle(accounts).await
+}
+
+/// A new session's id names its transaction: nobody else ever begins that session.
+fn token_of(session: &Session) -> String {
+    session.session_id.as_str().chars().take(36).collect()
+}
+
+fn signed_in(told: &Told, is_one_more: bool) -> Expr {
+    let mut set = Vec::new();
+    let (adds, room) = if is_one_more { ("live :one, revision :one", " AND live < :most") } else { ("revision :one", "") };
+    if told.name.is_some() {
+        set.push("#name = if_not_exists(#name, :name)");
+    }
+    if told.email.is_some() {
+        set.push("email = :email, email_verified = :verified");
+    }
+    if told.apple_token.is_some() {
+        set.push("apple_token = :apple");
+    }
+    let set = if set.is_empty() { String::new() } else { format!("SET {} ", set.join(", ")) };
+    let mut expr = Expr::update(format!("{set}ADD {adds}"))
+        .when(format!("#state = :active{room}"))
+        .name("#state", "state")
+        .value(":active", "active")
+        .value(":one", 1);
+    if is_one_more {
+        expr = expr.value(":most", MAX_LIVE);
+    }
+    if let Some(name) = &told.name {
+        expr = expr.name("#name", "name").value(":name", name);
+    }
+    if let Some((email, is_verified)) = &told.email {
+        expr = expr.value(":email", email).value(":verified", *is_verified);
+    }
+    if let Some(token) = &told.apple_token {
+        expr = expr.value(":apple", token);
+    }
+    expr
+}
+
+/// Changes what the person says about themselves; `None` where there is no such account in use.
+pub async fn change(accounts: &Table, user: &UserId, profile: &Profile, now: Timestamp) -> Result<Option<Account>> {
+    let fields = [
+        ("name", &profile.name),
+        ("avatar_url", &profile.avatar_url),
+        ("locale", &profile.locale),
+        ("timezone", &profile.timezone),
+    ];
+    let (mut set, mut remove) = (vec!["updated_at = :now".to_owned()], Vec::new());
+    let mut expr = Expr::default();
+    for (field, value) in fields {
+        match value {
+            None => continue,
+            Some(Some(text)) => {
+                set.push(format!("#{field} = :{field}"));
+                expr = expr.value(&format!(":{field}"), text);
+            }
+            Some(None) => remove.push(format!("#{field}")),
+        }
+        expr = expr.name(&format!("#{field}"), field);
+    }
+    let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
+    expr.update = Some(format!("SET {}{remove}", set.join(", ")));
+    let expr = expr
+        .when("#state = :active")
+        .name("#state", "state")
+        .value(":active", "active")
+        .value(":now", now.as_second());
+    accounts.update(&keys::account(user), expr).await
+}
+
+/// Adds a way to sign in. Place 0 of the conditions is the link, 1 the account.
+pub async fn link(
+    accounts: &Table,
+    user: &UserId,
+    (provider, subject): (Provider, &str),
+    event: &Event,
+    now: Timestamp,
+) -> Result<(), Cancelled> {
+    let build = || {
+        let mut writes = Transaction::new();
+        writes.token(event.id.as_str());
+        let row = Link { user_id: user.clone(), provider, linked_at: now.as_second() };
+        writes.put(accounts, &keys::link(provider, subject), &row, Expr::absent())?;
+        let account = Expr::update("SET links.#provider = :subject ADD revision :one")
+            .when("#state = :active AND attribute_not_exists(links.#provider)")
+            .name("#provider", provider.as_str())
+            .name("#state", "state")
+            .value(":active", "active")
+            .value(":subject", subject)
+            .value(":one", 1);
+        writes.update(accounts, &keys::account(user), account)?;
+        events::write(&mut writes, accounts, user, event)?;
+        Ok(writes)
+    };
+    build().map_err(Cancelled::Failed)?.settle(accounts).await
+}
+
+/// Takes a way to sign in away from `account`, on condition that nothing about its links or sessions changed since.
+pub async fn unlink(
+    accounts: &Table,
+    account: &Account,
+    (provider, subject): (Provider, &str),
+    event: &Event,
+) -> Result<(), Cancelled> {
+    let build = || {
+        let mut writes = Transaction::new();
+        writes.token(event.id.as_str());
+        let user = &account.user_id;
+        let own = Expr::condition("user_id = :user").value(":user", user.as_str());
+        writes.delete(accounts, &keys::link(provider, subject), own)?;
+        let expr = Expr::update("REMOVE links.#provider ADD revision :one")
+            .when("#state = :active AND revision = :revision")
+            .name("#provider", provider.as_str())
+            .name("#state", "state")
+            .value(":active", "active")
+            .value(":revision", account.revision)
+            .value(":one", 1);
+        writes.update(accounts, &keys::account(user), expr)?;
+        events::write(&mut writes, accounts, user, event)?;
+        Ok(writes)
+    };
+    build().map_err(Cancelled::Failed)?.settle(accounts).await
+}
+
+/// The first transaction of an erasing: the ways to sign in go, a new sign-in makes a new account, and all sessions end.
+/// On condition that `account` and `live` are still what was read.
+pub async fn begin_erasing(
+    accounts: &Table,
+    account: &Account,
+    live: &[Session],
+    event: &Event,
+    now: Timestamp,
+) -> Result<(), Cancelled> {
+    let build = || {
+        let mut writes = Transaction::new();
+        writes.token(event.id.as_str());
+        let user = &account.user_id;
+        let expr = Expr::update(
+            "SET #state = :erasing, erasing_at = :now, live = :none, links = :empty \
+             REMOVE customer_id, #name, email, email_verified, avatar_url, #locale, #timezone, admin ADD revision :one",
+        )
+        .when("#state = :active AND revision = :revision")
+        .name("#state", "state")
+        .name("#name", "name")
+        .name("#locale", "locale")
+        .name("#timezone", "timezone")
+        .value(":active", "active")
+        .value(":erasing", "erasing")
+        .value(":now", now.as_second())
+        .value(":none", 0)
+        .value(":one", 1)
+        .value(":empty", AttributeValue::M(std::collections::HashMap::new()))
+        .value(":revision", account.revision);
+        writes.update(accounts, &keys::account(user), expr)?;
+        for (provider, subject) in account.providers() {
+            writes.delete(accounts, &keys::link(provider, &subject), Expr::always())?;
+        }
+        if let Some(customer) = &account.customer_id {
+            writes.delete(accounts, &keys::member(customer, user), Expr::always())?;
+        }
+        for session in live {
+            sessions::ending(&mut writes, accounts, session, EndReason::AccountErased, now)?;
+        }
+        events::write(&mut writes, accounts, user, event)?;
+        Ok(writes)
+    };
+    build().map_err(Cancelled::Failed)?.settle(accounts).await
+}
+
+/// Notes that `family` has erased its rows in `pass`; `None` where the account is not being erased. Repeatable.
+pub async fn report(accounts: &Table, user: &UserId, family: &str, pass: u8) -> Result<Option<Account>> {
+    let expr = Expr::update("ADD reported :one")
+        .when("#state = :erasing")
+        .name("#state", "state")
+        .value(":erasing", "erasing")
+        .value(":one", AttributeValue::Ss(vec![format!("{family}:{pass}")]));
+    accounts.update(&keys::account(user), expr).await
+}
+
+/// Notes that auth's own rows of `user` are gone for good. Repeatable.
+pub async fn own_gone(accounts: &Table, user: &UserId) -> Result<Option<Account>> {
+    let expr = Expr::update("SET own_gone = :true")
+        .when("#state = :erasing")
+        .name("#state", "state")
+        .value(":erasing", "erasing")
+        .value(":true", true);
+    accounts.update(&keys::account(user), expr).await
+}
+
+/// Forgets Apple's token, which was revoked. Repeatable.
+pub async fn forget_apple_token(accounts: &Table, user: &UserId, sealed: &str) -> Result<()> {
+    let expr = Expr::update("REMOVE apple_token").when("apple_token = :sealed").value(":sealed", sealed);
+    accounts.update::<Account>(&keys::account(user), expr).await?;
+    Ok(())
+}
+
+/// Puts the tombstone in the place of an account whose erasing is complete: only times, and the id of the event that tells
+/// of it; no personal data. `false` where something is still missing, or it stands already.
+pub async fn bury(accounts: &Table, account: &Account, families: &[&str], event: &EventId, now: Timestamp) -> Result<bool> {
+    #[derive(Serialize)]
+    struct Tombstone<'a> {
+        user_id: &'a UserId,
+        event_id: &'a EventId,
+        state: State,
+        created_at: i64,
+        erasing_at: Option<i64>,
+        erased_at: i64,
+    }
+    let tombstone = Tombstone {
+        user_id: &account.user_id,
+        event_id: event,
+        state: State::Erased,
+        created_at: account.created_at,
+        erasing_at: account.erasing_at,
+        erased_at: now.as_second(),
+    };
+    let mut condition = "#state = :erasing AND own_gone = :true AND attribute_not_exists(apple_token)".to_owned();
+    let mut expr = Expr::default().name("#state", "state").value(":erasing", "erasing").value(":true", true);
+    for (place, family) in families.iter().enumerate() {
+        condition.push_str(&format!(" AND contains(reported, :family{place})"));
+        expr = expr.value(&format!(":family{place}"), format!("{family}:2"));
+    }
+    accounts.put(&keys::account(&account.user_id), &tombstone, expr.when(condition)).await
+}
+
+/// Deletes every row of `user` but the account's own and, where `keep_exports`, those of exports, which name what is to be
+/// deleted in the bucket. Repeatable.
+pub async fn erase_rows(accounts: &Table, user: &UserId, keep_exports: bool) -> Result<()> {
+    let is_kept = |sk: &str| sk == keys::ACCOUNT || (keep_exports && sk.starts_with(keys::EXPORTS));
+    let mut start = None;
+    loop {
+        let range = Range::of(keys::partition(user)).only("pk, sk").limit(500).after(start);
+        let page: crate::Page<Key> = accounts.query(range).await?;
+        let rows: Vec<Key> = page.rows.into_iter().filter(|key| !is_kept(&key.sk)).collect();
+        accounts.delete_many(&rows).await?;
+        match page.next {
+            Some(next) => start = Some(next),
+            None => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,556 @@
+//! Descriptions of devices, who holds which push token, and when each device is looked at again.
+//!
+//! # What always holds
+//! - A push token has at most one row `TOK#`, and the device it names is the one whose row has the token's hash: both
+//!   change in one transaction.
+//! - A device's row has `due_day`, and the clean-up's list has the device on that day: both change in one transaction.
+//! - After `END#<session>` is written, that session gives no push token any more, although its access token may live a
+//!   quarter of an hour longer.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use satchel_domain::devices::{Description, due_day};
+use satchel_domain::ids::{DeviceId, SessionId, UserId};
+use satchel_domain::session::Platform;
+use satchel_domain::time::DAY;
+use satchel_domain::{Error, Result, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::expr::Expr;
+use crate::keys::Key;
+use crate::keys::devices as keys;
+use crate::retry::Retry;
+use crate::table::{Range, Table};
+use crate::transaction::Transaction;
+
+/// How long the end of a session is remembered, in seconds: longer than any access token lives.
+const END_STAYS: i64 = DAY;
+
+/// A device's description.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    /// The device.
+    pub id: DeviceId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What kind it is.
+    pub platform: Platform,
+    /// What the person calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_name: Option<String>,
+    /// Model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_model: Option<String>,
+    /// Version of its system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<String>,
+    /// Version of the app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_version: Option<String>,
+    /// Name of its time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// Whether the person wants pushes on it.
+    pub push_enabled: bool,
+    /// Whether it is in use.
+    pub is_active: bool,
+    /// Whether it can run inference for the person's other devices.
+    #[serde(default)]
+    pub can_inference: bool,
+    /// The models it offers.
+    #[serde(default)]
+    pub inference_models: Vec<String>,
+    /// Last heartbeat, Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_heartbeat_at: Option<i64>,
+    /// Last activity, milliseconds.
+    pub last_active_at: i64,
+    /// First described, milliseconds.
+    pub created_at: i64,
+    /// Last changed, milliseconds.
+    pub updated_at: i64,
+    /// Where the push service reaches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push_token: Option<String>,
+    /// Hash of platform and token: the key of the token's row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push_hash: Option<String>,
+    /// The session that gave the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push_session: Option<SessionId>,
+    /// The day since 1970 on which the clean-up looks at it.
+    pub due_day: i64,
+}
+
+impl DeviceRow {
+    /// When it was last heard of, Unix seconds.
+    pub fn last_seen(&self) -> i64 {
+        self.last_heartbeat_at.unwrap_or(0).max(self.last_active_at.div_euclid(1_000))
+    }
+}
+
+/// Who holds a push token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Whose device.
+    pub user_id: UserId,
+    /// Which device.
+    pub device_id: DeviceId,
+}
+
+impl Claim {
+    fn held(&self) -> Expr {
+        Expr::condition("user_id = :holder AND device_id = :device")
+            .value(":holder", self.user_id.as_str())
+            .value(":device", self.device_id.as_str())
+    }
+}
+
+/// A device on the clean-up's list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueRow {
+    /// Whose device.
+    pub user_id: UserId,
+    /// Which device.
+    pub device_id: DeviceId,
+    /// The day since 1970.
+    pub day: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct EndRow {
+    ended_at: i64,
+    ttl: i64,
+}
+
+/// The device `device` of `user`.
+pub async fn get(table: &Table, user: &UserId, device: &DeviceId) -> Result<Option<DeviceRow>> {
+    table.get(&keys::device(user, device)).await
+}
+
+/// Every described device of `user`, in the order of their ids, also those out of use.
+pub async fn list(table: &Table, user: &UserId) -> Result<Vec<DeviceRow>> {
+    table.query_all(Range::of(keys::partition(user)).prefix(keys::DEVICES)).await
+}
+
+/// Who holds the token `token` of `platform`.
+pub async fn holder(table: &Table, platform: Platform, token: &str) -> Result<Option<Claim>> {
+    table.get(&keys::token(&push_hash(platform, token))).await
+}
+
+fn push_hash(platform: Platform, token: &str) -> String {
+    let text = format!("{platform:?}\n{token}");
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A device of the caller that describes itself in a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Own<'a> {
+    /// Whose it is.
+    pub user: &'a UserId,
+    /// The device.
+    pub device: &'a DeviceId,
+    /// Its session.
+    pub session: &'a SessionId,
+}
+
+/// Adds to `transaction`: the device says `said`. Where it has no row (`before`), it gets one, and a place on the
+/// clean-up's list. A push token moves here from whatever device held it.
+///
+/// The transaction's conditions fail where somebody changed any of it since `before` was read, and for good where the
+/// session has ended ([`has_ended`]).
+///
+/// # Errors
+/// What the store says.
+pub async fn describe(
+    transaction: &mut Transaction,
+    table: &Table,
+    own: Own<'_>,
+    before: Option<&DeviceRow>,
+    said: &Description,
+    now: Timestamp,
+) -> Result<()> {
+    let Own { user, device, session } = own;
+    let platform = said.platform.or(before.map(|row| row.platform)).unwrap_or(Platform::Web);
+    let mut update = Update::new();
+    update.set("platform", name_of(platform)?);
+    update.set_some("device_name", said.device_name.as_deref());
+    update.set_some("device_model", said.device_model.as_deref());
+    update.set_some("os_version", said.os_version.as_deref());
+    update.set_some("app_version", said.app_version.as_deref());
+    update.set_some("timezone", said.timezone.as_deref());
+    match (said.push_enabled, before) {
+        (Some(wanted), _) => update.set("push_enabled", wanted),
+        (None, None) => update.set("push_enabled", true),
+        (None, Some(_)) => {}
+    }
+    update.set("is_active", true);
+    update.set("last_active_at", now.as_millisecond());
+    update.set("updated_at", now.as_millisecond());
+
+    let old_hash = before.and_then(|row| row.push_hash.as_deref());
+    let token = said.token.as_deref().or(before.and_then(|row| row.push_token.as_deref()));
+    if let Some(token) = token {
+        let hash = push_hash(platform, token);
+        if let Some(old) = old_hash.filter(|old| *old != hash) {
+            let mine = Claim { user_id: user.clone(), device_id: device.clone() };
+            transaction.delete(table, &keys::token(old), mine.held())?;
+        }
+        claim(transaction, table, user, device, &hash, now).await?;
+        update.set("push_token", token);
+        update.set("push_hash", hash);
+        update.set("push_session", session.as_str());
+    }
+    match before {
+        Some(_) => match old_hash {
+            Some(old) => update.when("attribute_exists(pk) AND push_hash = :old", Some((":old", old))),
+            None => update.when("attribute_exists(pk) AND attribute_not_exists(push_hash)", None),
+        },
+        None => {
+            let day = due_day(now.as_second());
+            update.set("id", device.as_str());
+            update.set("user_id", user.as_str());
+            update.set("created_at", now.as_millisecond());
+            update.set("due_day", day);
+            update.when("attribute_not_exists(pk)", None);
+            let due = DueRow { user_id: user.clone(), device_id: device.clone(), day };
+            transaction.put(table, &keys::due(user, device, day), &due, Expr::always())?;
+        }
+    }
+    transaction.update(table, &keys::device(user, device), update.done())?;
+    transaction.check(table, &keys::end(user, session), Expr::absent())?;
+    Ok(())
+}
+
+/// Adds to `transaction`: the token of `hash` is held by `device` of `user`, and by nobody else.
+async fn claim(
+    transaction: &mut Transaction,
+    table: &Table,
+    user: &UserId,
+    device: &DeviceId,
+    hash: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let key = keys::token(hash);
+    let mine = Claim { user_id: user.clone(), device_id: device.clone() };
+    match table.get::<Claim>(&key).await? {
+        None => {
+            transaction.put(table, &key, &mine, Expr::absent())?;
+        }
+        Some(holder) if holder == mine => {
+            transaction.check(table, &key, mine.held())?;
+        }
+        Some(other) => {
+            transaction.put(table, &key, &mine, other.held())?;
+            let row = get(table, &other.user_id, &other.device_id).await?;
+            if row.is_some_and(|row| row.push_hash.as_deref() == Some(hash)) {
+                let lose = Expr::update("SET updated_at = :now REMOVE push_token, push_hash, push_session")
+                    .when("push_hash = :hash")
+                    .value(":now", now.as_millisecond())
+                    .value(":hash", hash);
+                transaction.update(table, &keys::device(&other.user_id, &other.device_id), lose)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the end of `session` has come to be known here.
+pub async fn has_ended(table: &Table, user: &UserId, session: &SessionId) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Any {}
+    Ok(table.get::<Any>(&keys::end(user, session)).await?.is_some())
+}
+
+/// What changes of a device that has a row.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A heartbeat.
+    Heartbeat,
+    /// The person uses it.
+    Active,
+    /// What it can do, which is a heartbeat too.
+    Capable {
+        /// Whether it runs inference.
+        can_inference: bool,
+        /// The models it offers.
+        models: Vec<String>,
+    },
+    /// What the person wants of it.
+    Wanted {
+        /// Its name.
+        name: Option<String>,
+        /// Whether pushes reach it.
+        push_enabled: Option<bool>,
+    },
+}
+
+/// Makes `change` by one conditional write; `None` where the device has no row.
+pub async fn change(
+    table: &Table,
+    user: &UserId,
+    device: &DeviceId,
+    change: &Change,
+    now: Timestamp,
+) -> Result<Option<DeviceRow>> {
+    let mut update = Update::new();
+    match change {
+        Change::Heartbeat | Change::Capable { .. } => {
+            update.set("last_heartbeat_at", now.as_second());
+            update.set("is_active", true);
+        }
+        Change::Active => {
+            update.set("last_active_at", now.as_millisecond());
+            update.set("is_active", true);
+        }
+        Change::Wanted { .. } => {}
+    }
+    match change {
+        Change::Capable { can_inference, models } => {
+            update.set("can_inference", *can_inference);
+            update.set("inference_models", AttributeValue::L(models.iter().cloned().map(AttributeValue::S).collect()));
+            update.set("updated_at", now.as_millisecond());
+        }
+        Change::Wanted { name, push_enabled } => {
+            update.set_some("device_name", name.as_deref());
+            if let Some(wanted) = *push_enabled {
+                update.set("push_enabled", wanted);
+            }
+            update.set("updated_at", now.as_millisecond());
+        }
+        Change::Heartbeat | Change::Active => {}
+    }
+    update.when("attribute_exists(pk)", None);
+    table.update(&keys::device(user, device), update.done()).await
+}
+
+/// The push endpoint of a session that ended goes quiet, and the session can give no other. A token that a newer session
+/// of the device has given stays. Repeatable.
+pub async fn quiet(table: &Table, user: &UserId, device: &DeviceId, session: &SessionId, now: Timestamp) -> Result<()> {
+    let mut retry = Retry::default();
+    loop {
+        let mut transaction = Transaction::new();
+        remember_end(&mut transaction, table, user, session, now)?;
+        let row = get(table, user, device).await?.filter(|row| row.push_session.as_ref() == Some(session));
+        if let Some((row, hash)) = row.as_ref().and_then(|row| Some((row, row.push_hash.as_deref()?))) {
+            let off = Expr::update("SET updated_at = :now REMOVE push_token, push_hash, push_session")
+                .when("push_hash = :hash AND push_session = :session")
+                .value(":now", now.as_millisecond())
+                .value(":hash", hash)
+                .value(":session", session.as_str());
+            transaction.update(table, &keys::device(user, device), off)?;
+            release(&mut transaction, table, row, hash)?;
+        }
+        match transaction.run(table).await {
+            Ok(()) => return Ok(()),
+            Err(cancelled) => retry.after(cancelled).await?,
+        }
+    }
+}
+
+fn remember_end(transaction: &mut Transaction, table: &Table, user: &UserId, session: &SessionId, now: Timestamp) -> Result<()> {
+    let end = EndRow { ended_at: now.as_second(), ttl: now.as_second().saturating_add(END_STAYS) };
+    transaction.put(table, &keys::end(user, session), &end, Expr::always())?;
+    Ok(())
+}
+
+fn release(transaction: &mut Transaction, table: &Table, row: &DeviceRow, hash: &str) -> Result<()> {
+    let mine = Claim { user_id: row.user_id.clone(), device_id: row.id.clone() };
+    transaction.delete(table, &keys::token(hash), mine.held())?;
+    Ok(())
+}
+
+/// Deletes the device with its token and its place on the clean-up's list; `session` can describe it no more. `false`
+/// where there was no row. Repeatable.
+pub async fn delete(
+    table: &Table,
+    user: &UserId,
+    device: &DeviceId,
+    session: Option<&SessionId>,
+    now: Timestamp,
+) -> Result<bool> {
+    let mut retry = Retry::default();
+    loop {
+        let mut transaction = Transaction::new();
+        if let Some(session) = session {
+            remember_end(&mut transaction, table, user, session, now)?;
+        }
+        let row = get(table, user, device).await?;
+        if let Some(row) = &row {
+            let unchanged = match &row.push_hash {
+                Some(hash) => {
+                    release(&mut transaction, table, row, hash)?;
+                    Expr::condition("due_day = :day AND push_hash = :hash").value(":hash", hash)
+                }
+                None => Expr::condition("due_day = :day AND attribute_not_exists(push_hash)"),
+            };
+            transaction.delete(table, &keys::device(user, device), unchanged.value(":day", row.due_day))?;
+            transaction.delete(table, &keys::due(user, device, row.due_day), Expr::always())?;
+        }
+        if transaction.is_empty() {
+            return Ok(false);
+        }
+        match transaction.run(table).await {
+            Ok(()) => return Ok(row.is_some()),
+            Err(cancelled) => retry.after(cancelled).await?,
+        }
+    }
+}
+
+/// A page of the clean-up's list: what is due on `day` or earlier in `shard`, oldest first, after `after`.
+pub async fn due(table: &Table, shard: u8, day: i64, after: Option<Key>) -> Result<crate::Page<DueRow>> {
+    let range = Range::of(keys::due_partition(shard)).between(keys::due_prefix(0), keys::due_prefix(day.saturating_add(1)));
+    table.query(range.after(after).limit(100)).await
+}
+
+/// Takes a place off the clean-up's list that no device's row names.
+pub async fn forget_due(table: &Table, due: &DueRow) -> Result<()> {
+    table.delete(&keys::due(&due.user_id, &due.device_id, due.day), Expr::always()).await.map(|_| ())
+}
+
+/// Moves the device on the clean-up's list to `day`, and with `retired` takes it out of use: inactive, its push token
+/// gone. `false` where it was seen or changed since `row` was read.
+pub async fn look_again(table: &Table, row: &DeviceRow, day: i64, retired: bool, now: Timestamp) -> Result<bool> {
+    let key = keys::device(&row.user_id, &row.id);
+    let mut transaction = Transaction::new();
+    let mut update = if retired {
+        let expr = Expr::update(
+            "SET due_day = :day, is_active = :no, updated_at = :now REMOVE push_token, push_hash, push_session",
+        );
+        expr.value(":no", false).value(":now", now.as_millisecond())
+    } else {
+        Expr::update("SET due_day = :day")
+    };
+    let mut unchanged = "due_day = :was AND last_active_at = :active".to_owned();
+    update = update.value(":day", day).value(":was", row.due_day).value(":active", row.last_active_at);
+    match row.last_heartbeat_at {
+        Some(at) => {
+            unchanged.push_str(" AND last_heartbeat_at = :beat");
+            update = update.value(":beat", at);
+        }
+        None => unchanged.push_str(" AND attribute_not_exists(last_heartbeat_at)"),
+    }
+    if let Some(hash) = row.push_hash.as_deref().filter(|_| retired) {
+        unchanged.push_str(" AND push_hash = :hash");
+        update = update.value(":hash", hash);
+        release(&mut transaction, table, row, hash)?;
+    } else if retired {
+        unchanged.push_str(" AND attribute_not_exists(push_hash)");
+    }
+    transaction.update(table, &key, update.when(unchanged))?;
+    if day != row.due_day {
+        transaction.delete(table, &keys::due(&row.user_id, &row.id, row.due_day), Expr::always())?;
+        let due = DueRow { user_id: row.user_id.clone(), device_id: row.id.clone(), day };
+        transaction.put(table, &keys::due(&row.user_id, &row.id, day), &due, Expr::always())?;
+    }
+    match transaction.run(table).await {
+        Ok(()) => Ok(true),
+        Err(crate::Cancelled::Condition(_)) => Ok(false),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Erases every row of a person: tokens and places on the list before the devices that name them, so that it resumes
+/// wherever a crash left it. Repeatable.
+pub async fn erase(table: &Table, user: &UserId) -> Result<()> {
+    for row in list(table, user).await? {
+        if let Some(hash) = &row.push_hash {
+            let mine = Claim { user_id: row.user_id.clone(), device_id: row.id.clone() };
+            table.delete(&keys::token(hash), mine.held()).await?;
+        }
+        table.delete(&keys::due(user, &row.id, row.due_day), Expr::always()).await?;
+    }
+    loop {
+        let page = table.query::<Key>(Range::of(keys::partition(user)).limit(500).only("pk, sk")).await?;
+        if page.rows.is_empty() {
+            break;
+        }
+        table.delete_many(&page.rows).await?;
+    }
+    crate::receipts::erase(table, user.as_str()).await
+}
+
+fn name_of(platform: Platform) -> Result<String> {
+    match serde_json::to_value(platform) {
+        Ok(serde_json::Value::String(name)) => Ok(name),
+        _ => Err(Error::internal("a platform without name")),
+    }
+}
+
+/// An update of fields whose number depends on what was said.
+struct Update {
+    sets: Vec<String>,
+    expr: Expr,
+}
+
+impl Update {
+    fn new() -> Self {
+        Self { sets: Vec::new(), expr: Expr::default() }
+    }
+
+    fn set(&mut self, field: &str, value: impl Into<crate::expr::Value>) {
+        self.sets.push(format!("#{field} = :{field}"));
+        let expr = std::mem::take(&mut self.expr);
+        self.expr = expr.name(&format!("#{field}"), field).value(&format!(":{field}"), value);
+    }
+
+    fn set_some(&mut self, field: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.set(field, value);
+        }
+    }
+
+    fn when(&mut self, condition: &str, value: Option<(&str, &str)>) {
+        let expr = std::mem::take(&mut self.expr).when(condition);
+        self.expr = match value {
+            Some((placeholder, value)) => expr.value(placeholder, value),
+            None => expr,
+        };
+    }
+
+    fn done(mut self) -> Expr {
+        self.expr.update = Some(format!("SET {}", self.sets.join(", ")));
+        self.expr
+    }
+}
+
+/// The row as it is after `own` said `said`, where it was `before`.
+pub fn described(before: Option<DeviceRow>, own: Own<'_>, said: &Description, now: Timestamp) -> DeviceRow {
+    let millis = now.as_millisecond();
+    let before = before.unwrap_or_else(|| DeviceRow {
+        id: own.device.clone(),
+        user_id: own.user.clone(),
+        platform: Platform::Web,
+        device_name: None,
+        device_model: None,
+        os_version: None,
+        app_version: None,
+        timezone: None,
+        push_enabled: true,
+        is_active: true,
+        can_inference: false,
+        inference_models: Vec::new(),
+        last_heartbeat_at: None,
+        last_active_at: millis,
+        created_at: millis,
+        updated_at: millis,
+        push_token: None,
+        push_hash: None,
+        push_session: None,
+        due_day: due_day(now.as_second()),
+    });
+    let or = |new: &Option<String>, old: Option<String>| new.clone().or(old);
+    DeviceRow {
+        platform: said.platform.unwrap_or(before.platform),
+        device_name: or(&said.device_name, before.device_name),
+        device_model: or(&said.device_model, before.device_model),
+        os_version: or(&said.os_version, before.os_version),
+        app_version: or(&said.app_version, before.app_version),
+        timezone: or(&said.timezone, before.timezone),
+        push_enabled: said.push_enabled.unwrap_or(before.push_enabled),
+        is_active: true,
+        last_active_at: millis,
+        updated_at: millis,
+        ..before
+    }
+}

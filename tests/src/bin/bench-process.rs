@@ -1,0 +1,2 @@
+//! Process-level figures.
+fn main() {}
