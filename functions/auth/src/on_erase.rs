@@ -27,9 +27,9 @@ use crate::app::{Secrets, together};
 use crate::apple::Apple;
 
 /// How long after the first pass the second one comes, in seconds: an access token and its leeway, and some more.
-pub const SECOND_PASS_AFTER: i64 = 1_200;
+pub(crate) const SECOND_PASS_AFTER: i64 = 1_200;
 /// The families that own rows of people.
-pub const FAMILIES: [&str; 3] = ["devices", "sync", "payments"];
+pub(crate) const FAMILIES: [&str; 3] = ["devices", "sync", "payments"];
 
 struct OnErase {
     clock: Clock,

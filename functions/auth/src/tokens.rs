@@ -13,7 +13,7 @@ use crate::app::App;
 
 /// A pair of tokens.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     /// Access token: a JWT signed with ES256.
     pub access_token: String,
     /// Always `Bearer`.

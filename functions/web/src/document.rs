@@ -177,7 +177,7 @@ impl Failure {
 }
 
 fn header(description: &str, kind: Type) -> Header {
-    HeaderBuilder::new().description(Some(description)).schema(ObjectBuilder::new().schema_type(kind).build()).build()
+    HeaderBuilder::new().description(Some(description)).schema(Some(ObjectBuilder::new().schema_type(kind).build())).build()
 }
 
 /// What API Gateway answers by itself.

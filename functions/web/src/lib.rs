@@ -43,7 +43,7 @@ pub fn api() -> OpenApiRouter<App> {
 }
 
 fn http(env: &Env) -> Result<Entry, Complaints> {
-    let core = Core::from_env(env)?;
+    let core = Core::without_tokens(env);
     let stage = env.settings.get("STAGE").unwrap_or_else(|| "unknown".to_owned());
     let (router, _document) = api().split_for_parts();
     // The gateway's `$default` route; a fallback would be the same for every family.

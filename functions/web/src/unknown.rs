@@ -19,7 +19,7 @@ struct Known {
 /// API Gateway routes by method and path together, so a known path with another method comes here as well.
 pub(crate) async fn answer(request: Request) -> Response {
     let allowed = methods_of(request.uri().path());
-    if allowed.is_empty() || allowed.iter().any(|method| method == request.method().as_str()) {
+    if allowed.is_empty() || allowed.iter().any(|method| *method == request.method().as_str()) {
         return problem(StatusCode::NOT_FOUND, "not_found", "no such route".into(), None);
     }
     let text = format!("this path has {}", allowed.join(", "));

@@ -55,6 +55,11 @@ impl LocalClock {
         base.saturating_add(self.0.offset_ms.load(Ordering::SeqCst))
     }
 
+    /// Unix milliseconds of the machine's clock, whatever this one was moved by.
+    pub(crate) fn machine_ms(&self) -> i64 {
+        self.0.system.now().as_millisecond()
+    }
+
     /// The moment it is; one past the calendar is the calendar's end.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -54,4 +54,25 @@ impl HttpClient {
             (status, body) => Err(format!("{method} {path} answered {status}: {}", String::from_utf8_lossy(&body)).into()),
         }
     }
+
+    /// The JSON that a form with the texts of `fields` is answered with.
+    ///
+    /// # Errors
+    /// Where it is no 2xx.
+    pub async fn form(&self, method: Method, path: &str, authorization: &str, fields: &Value) -> Result<Value, StageError> {
+        let pairs = fields.as_object().into_iter().flatten();
+        let body: Vec<String> = pairs.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(header::AUTHORIZATION, authorization)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Full::new(Bytes::from(body.join("&"))))?;
+        let (head, body) = self.client.request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        if !head.status.is_success() {
+            return Err(format!("{path} answered {}: {}", head.status, String::from_utf8_lossy(&body)).into());
+        }
+        Ok(serde_json::from_slice(&body)?)
+    }
 }

@@ -40,7 +40,6 @@ pub(crate) struct Sources {
     services: Services,
     clock: LocalClock,
     activity: Arc<Activity>,
-    positions: Arc<Positions>,
     queues: Vec<QueueSource>,
     streams: Vec<StreamSource>,
     schedules: Arc<Schedules>,
@@ -62,6 +61,8 @@ impl Sources {
     ) -> Result<Self, Vec<String>> {
         let mut complaints = Vec::new();
         let activity = Arc::new(Activity::default());
+        // An engine on a file stamps its records by the machine's clock whatever the injected one says.
+        let ages_by_machine = positions.is_some();
         let positions = Arc::new(Positions::open(positions).map_err(|error| vec![error])?);
         let (mut queues, mut streams) = (Vec::new(), Vec::new());
         let mut schedules = Schedules::new(clock.clone(), Arc::clone(&activity));
@@ -97,6 +98,7 @@ impl Sources {
                                 activity: Arc::clone(&activity),
                                 positions: Arc::clone(&positions),
                                 function: Arc::clone(function),
+                                ages_by_machine,
                             },
                             table,
                             event,
@@ -117,7 +119,7 @@ impl Sources {
             return Err(complaints);
         }
         let (services, clock, schedules) = (services.clone(), clock.clone(), Arc::new(schedules));
-        Ok(Self { services, clock, activity, positions, queues, streams, schedules, tasks: Mutex::default() })
+        Ok(Self { services, clock, activity, queues, streams, schedules, tasks: Mutex::default() })
     }
 
     /// Starts all of them in the background.
@@ -140,9 +142,12 @@ impl Sources {
         tasks.shutdown().await;
     }
 
-    /// Forgets how far streams were read and when schedules ran last.
+    /// Begins again after the tables were emptied: at the end of the streams, whose old records outlive that, and with
+    /// schedules that count from now.
     pub(crate) fn forget(&self) {
-        self.positions.clear();
+        for stream in &self.streams {
+            stream.skip();
+        }
         self.schedules.forget();
     }
 

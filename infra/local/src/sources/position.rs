@@ -42,13 +42,6 @@ impl Positions {
         self.write(&known);
     }
 
-    /// Forgets all.
-    pub(crate) fn clear(&self) {
-        let mut known = self.lock();
-        known.clear();
-        self.write(&known);
-    }
-
     fn write(&self, known: &BTreeMap<String, Position>) {
         let Some(path) = &self.file else { return };
         // A write that is lost means that records are delivered again, as Lambda may do at any time.

@@ -32,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) activity: Arc<Activity>,
     pub(crate) positions: Arc<Positions>,
     pub(crate) function: Arc<Built>,
+    /// Whether records are stamped by the machine's clock.
+    pub(crate) ages_by_machine: bool,
 }
 
 /// One mapping.
@@ -108,6 +110,14 @@ impl StreamSource {
     pub(crate) fn unread(&self) -> u64 {
         let read = self.parts.services.dynamodb().poll(&self.table, &self.position(), 1);
         read.map_or(0, |batch| batch.records.len() as u64)
+    }
+
+    /// Takes everything that is there for handled.
+    pub(crate) fn skip(&self) {
+        match self.parts.services.dynamodb().latest(&self.table) {
+            Ok(position) => self.parts.positions.set(&self.name, position),
+            Err(error) => tracing::error!(table = %self.table, %error, "a stream cannot be read"),
+        }
     }
 
     fn position(&self) -> Position {
@@ -205,7 +215,9 @@ impl StreamSource {
     /// What is left of `records` once the ones that are too old were given up.
     fn without_old(&self, records: Vec<Record>, tries: u32) -> Vec<Record> {
         let Some(max_age) = self.max_age else { return records };
-        let oldest = self.parts.clock.now_ms().saturating_sub(i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX));
+        let clock = &self.parts.clock;
+        let now = if self.parts.ages_by_machine { clock.machine_ms() } else { clock.now_ms() };
+        let oldest = now.saturating_sub(i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX));
         let (fresh, old): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.created_ms >= oldest);
         if !old.is_empty() {
             self.give_up(&old, GivenUp::Age, tries);

@@ -264,5 +264,6 @@ pub fn unknown_key() -> Error {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+mod test_keys;
+#[cfg(test)]
 mod tests;
