@@ -8,5 +8,6 @@ pub mod binaries;
 pub mod events;
 pub mod process;
 pub mod runtime_api;
+pub mod simulation;
 pub mod stage;
 pub mod workspace;

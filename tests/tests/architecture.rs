@@ -270,3 +270,44 @@ fn a_template_is_read_with_its_short_tags_and_both_branches_of_its_conditions() 
     assert_eq!(template.queues["Queue"].dead_letter.as_deref(), Some("Dead"));
     assert!(template.queues["Dead"].alarmed && !template.queues["Queue"].alarmed);
 }
+
+// ------------------------------------------------------------------------------------- settings, function by function
+
+/// Builds each function with settings that note what they are asked for: exactly the variables of its own block, no
+/// more (they would be missing in Lambda) and no less (nobody would know what they are for).
+#[tokio::test]
+async fn each_function_asks_for_the_variables_of_its_own_block_and_for_no_others() {
+    use satchel_inbound::{Env, Settings};
+    use std::sync::{Arc, Mutex};
+
+    let stack = satchel_testkit::Stack::start().await;
+    let mut complaints = Vec::new();
+    for block in stack.template().functions() {
+        let function = satchel_local::registry::find(&block.binary).unwrap_or_else(|| panic!("no function {}", block.binary));
+        let asked = Arc::new(Mutex::new(BTreeSet::new()));
+        let (variables, note) = (block.env.clone(), Arc::clone(&asked));
+        let settings = Settings::new(move |name| {
+            note.lock().unwrap().insert(name.to_owned());
+            variables.get(name).cloned()
+        });
+        let env = Env {
+            settings,
+            clock: stack.clock(),
+            ids: stack.ids(),
+            aws: stack.aws().clone(),
+            http: satchel_outbound::Http::network(),
+        };
+        if let Err(error) = (function.build)(env).await {
+            complaints.push(format!("{}: {error}", block.binary));
+        }
+        let asked = asked.lock().unwrap();
+        for name in asked.iter().filter(|name| !block.env.contains_key(*name) && !rules::is_lambdas_own(name)) {
+            complaints.push(format!("{} reads {name}, which its block does not set", block.binary));
+        }
+        let for_all = ["STAGE", "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"];
+        for name in block.env.keys().filter(|name| !asked.contains(*name) && !for_all.contains(&name.as_str())) {
+            complaints.push(format!("the block of {} sets {name}, which it never reads", block.binary));
+        }
+    }
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}

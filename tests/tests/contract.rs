@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use satchel_inbound::Settings;
 use satchel_local::registry;
-use satchel_local::services::faults::FaultRule;
+use satchel_local::services::FaultRule;
 use satchel_local::template::Event;
 use satchel_store::keys;
 use satchel_tests::binaries::Binaries;

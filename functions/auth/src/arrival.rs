@@ -57,7 +57,8 @@ impl Arrival<'_> {
     async fn make(&self, subject: &str) -> Result<Result<Arrived, Cancelled>> {
         let (app, ids) = (self.app, &self.app.core.ids);
         let user: UserId = ids.next();
-        let told = self.told(&user)?;
+        let mut told = self.told(&user)?;
+        told.name = told.name.or_else(|| self.identity.name.as_deref().and_then(|name| account::name(name).ok()));
         let at = self.now.as_second();
         let (email, email_verified) = told.email.clone().map_or((None, false), |(email, is_verified)| (Some(email), is_verified));
         let account = Account {
@@ -149,14 +150,14 @@ impl Arrival<'_> {
         (session, refresh)
     }
 
+    /// What is kept of the sign-in. A name in the token counts at the first one alone: later it is the person's affair.
     fn told(&self, user: &UserId) -> Result<Told> {
-        let said = self.name.clone().or_else(|| self.identity.name.as_deref().and_then(|name| account::name(name).ok()));
         let apple_token = match (&self.app.apple, &self.granted) {
             (Some(apple), Some(granted)) => Some(apple.seal(user, granted, self.app.core.ids.bytes())?),
             _ => None,
         };
         let email = self.identity.email.clone().map(|email| (email, self.identity.email_verified));
-        Ok(Told { name: said, email, apple_token })
+        Ok(Told { name: self.name.clone(), email, apple_token })
     }
 }
 

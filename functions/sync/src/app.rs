@@ -39,9 +39,9 @@ pub struct Limits {
 }
 
 /// Entries and deletions a push may hold.
-pub const MAX_PUSH: usize = 1_000;
+pub(crate) const MAX_PUSH: usize = 1_000;
 /// Entries and tombstones a page may hold.
-pub const MAX_PAGE: usize = 1_000;
+pub(crate) const MAX_PAGE: usize = 1_000;
 
 impl Limits {
     /// How long commits are kept, in seconds.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use satchel_domain::error::Cause;
-use satchel_outbound::http::{BoxFuture, Carrier};
 use satchel_outbound::Http;
+use satchel_outbound::http::{BoxFuture, Carrier};
 
 use crate::identity::{Issuer, JWKS_PATH};
 use crate::services::{Fault, Service, Services};

@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
@@ -61,7 +61,11 @@ pub fn router(local: Local) -> Router {
         .route("/_local/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/_local/admin", post(admin))
         .route("/_local/reset", post(reset))
-        .fallback(async || Refusal(StatusCode::NOT_FOUND, "the control API has no such route".to_owned()))
+        // A route and no fallback, so that this can be merged into a router that has one.
+        .route(
+            "/_local/{*rest}",
+            any(async || Refusal(StatusCode::NOT_FOUND, "the control API has no such route".to_owned())),
+        )
         .layer(from_fn(loopback))
         .with_state(local)
 }

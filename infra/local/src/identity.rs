@@ -118,7 +118,11 @@ impl Issuer {
             set("hd", wanted.hd.map(Value::from));
         }
         for (name, value) in wanted.claims {
-            if value.is_null() { claims.remove(&name) } else { claims.insert(name, value) };
+            if value.is_null() {
+                claims.remove(&name)
+            } else {
+                claims.insert(name, value)
+            };
         }
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(wanted.kid.unwrap_or_else(|| KID.to_owned()));
@@ -153,4 +157,3 @@ fn nonce_claim(provider: Provider, raw: &str) -> String {
         Provider::Apple => Sha256::digest(raw).iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }
-

@@ -1,14 +1,13 @@
 //! The whole stack as a value: what `make dev` runs and what every test starts.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_credential_types::Credentials as AwsCredentials;
 use axum::body::Bytes;
 use http::{Request, Response};
-use satchel_inbound::{Function, Ids, Settings};
+use satchel_inbound::{Ids, Settings};
 use satchel_outbound::Aws;
 use serde_json::Value;
 
@@ -18,72 +17,16 @@ use crate::functions::{self, Built, Failure, Functions, World};
 use crate::gateway::Gateway;
 use crate::identity::{APPLE_CLIENT, GOOGLE_CLIENT, Issuer, JWKS_PATH};
 use crate::keys::Keys;
+use crate::options::{LocalOptions, StartError};
 use crate::services::{Credentials, Services, ServicesOptions};
 use crate::sources::{Pending, Sources};
 use crate::template::{self, Template};
-use crate::{carrier, chance, control, registry, seed};
+use crate::{carrier, chance, control, seed};
 
-const TEMPLATE: &str = include_str!("../../../template.yaml");
 /// Logical id of auth's secret.
 const AUTH_SECRET: &str = "AuthSecret";
 /// Logical id of the table of accounts and clients.
 pub(crate) const ACCOUNTS: &str = "AccountsTable";
-
-/// How a stack is started.
-#[derive(Clone)]
-pub struct LocalOptions {
-    /// Folder that keeps its data; in memory without one.
-    pub data: Option<PathBuf>,
-    /// Values of template parameters.
-    pub params: BTreeMap<String, String>,
-    /// The clock of everything in it.
-    pub clock: LocalClock,
-    /// Where ids and random bytes come from; the system's randomness without one.
-    pub seed: Option<u64>,
-    /// The port of its API: only for addresses it gives out, nothing listens by itself.
-    pub port: u16,
-    /// Where emulators run that another process started; its own without one.
-    pub aws_endpoint: Option<String>,
-    /// Only the emulators, without functions.
-    pub services_only: bool,
-    /// The template; the repository's own unless a test of the local process brings another.
-    pub template: &'static str,
-    /// The functions that its blocks may name.
-    pub functions: Vec<Function>,
-}
-
-impl std::fmt::Debug for LocalOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LocalOptions").field("data", &self.data).field("params", &self.params).finish_non_exhaustive()
-    }
-}
-
-impl Default for LocalOptions {
-    fn default() -> Self {
-        Self {
-            data: None,
-            params: BTreeMap::new(),
-            clock: LocalClock::real(),
-            seed: None,
-            port: 3000,
-            aws_endpoint: None,
-            services_only: false,
-            template: TEMPLATE,
-            functions: registry::all(),
-        }
-    }
-}
-
-/// Everything that keeps a stack from starting.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct StartError(pub Vec<String>);
-
-impl From<String> for StartError {
-    fn from(complaint: String) -> Self {
-        Self(vec![complaint])
-    }
-}
 
 /// A stack; cheap to clone. Its event sources end with the last clone.
 #[derive(Clone)]
@@ -129,8 +72,9 @@ impl Local {
             Arc::new(move || clock.now_ms())
         };
         let folder = options.data.clone().filter(|_| options.aws_endpoint.is_none());
-        let services = Services::start(&template, ServicesOptions { data: folder, now, credentials: Credentials::default() })
-            .map_err(|error| error.to_string())?;
+        let services =
+            Services::start(&template, ServicesOptions { data: folder, now, credentials: Credentials::default() })
+                .map_err(|error| error.to_string())?;
         for secret in template.secrets().iter().filter(|secret| secret.logical_id == AUTH_SECRET) {
             services.secrets().put(&secret.arn, &keys.auth_secret().map_err(|error| error.to_string())?);
         }
@@ -268,6 +212,16 @@ impl Local {
         self.0.functions.values().find(|function| function.name == name)
     }
 
+    /// Every setting that a function of the template has: each name means the same in all of them.
+    #[must_use]
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        let mut all = runtime(&self.0.options);
+        for function in self.0.template.functions() {
+            all.extend(function.env.clone());
+        }
+        all
+    }
+
     /// The stand-ins of AWS.
     #[must_use]
     pub fn services(&self) -> &Services {
@@ -330,7 +284,7 @@ impl Inner {
     }
 }
 
-/// Host and port of the API, as its own addresses name it.
+/// Host and port as addresses name them.
 fn authority(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
@@ -347,7 +301,7 @@ fn runtime(options: &LocalOptions) -> BTreeMap<String, String> {
         ("AWS_ACCESS_KEY_ID".to_owned(), "local".to_owned()),
         ("AWS_SECRET_ACCESS_KEY".to_owned(), "local".to_owned()),
     ]);
-    let endpoint = options.aws_endpoint.clone().unwrap_or_else(|| format!("http://{}", authority(options.port)));
+    let endpoint = options.aws_endpoint.clone().unwrap_or_else(|| format!("http://{}", authority(options.aws_port)));
     variables.insert("AWS_ENDPOINT_URL".to_owned(), endpoint);
     variables
 }

@@ -45,12 +45,16 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         (Ok(api), Ok(aws)) => (api, aws),
         (api, aws) => return Err(StartError([api.err(), aws.err()].into_iter().flatten().collect())),
     };
-    let local = Local::start(LocalOptions { port: api.port(), ..settings.options() }).await?;
+    let (port, aws_port) = (api.port(), aws.as_ref().map(Listener::port));
+    let options = settings.options();
+    let options = LocalOptions { port, aws_port: aws_port.unwrap_or(options.aws_port), ..options };
+    let local = Local::start(options).await?;
     let stop = signal()?;
-    let port = api.port();
-    let aws_port = aws.as_ref().map(Listener::port);
     let mut served: Vec<Served> = vec![api.serve(router(&local))];
     served.extend(aws.map(|aws| aws.serve(local.services().router())));
+    if let Some(aws_port) = aws_port {
+        settings.write_environment(local.environment(), aws_port)?;
+    }
     say(&mut std::io::stdout(), &settings.greeting(port, aws_port));
 
     stop.await;

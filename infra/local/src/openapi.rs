@@ -1,1 +1,15 @@
-//! The OpenAPI document of all families.
+//! The OpenAPI document of all families, which only something above them can put together.
+
+use utoipa::openapi::OpenApi;
+
+/// The document as the code says it.
+#[must_use]
+pub fn document() -> OpenApi {
+    satchel_web::document(vec![
+        satchel_auth::api().to_openapi(),
+        satchel_devices::api().to_openapi(),
+        satchel_sync::api().to_openapi(),
+        satchel_payments::api().to_openapi(),
+        satchel_web::api().to_openapi(),
+    ])
+}

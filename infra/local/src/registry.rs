@@ -14,3 +14,9 @@ pub fn all() -> Vec<Function> {
     ]
     .concat()
 }
+
+/// The function whose binary is called `name`.
+#[must_use]
+pub fn find(name: &str) -> Option<Function> {
+    all().into_iter().find(|function| function.name == name)
+}

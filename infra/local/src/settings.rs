@@ -123,12 +123,31 @@ impl Settings {
         }
     }
 
+    /// Writes what functions of other processes (`make dev-lambda`) find in their environment, where only the services
+    /// run and there is a folder.
+    ///
+    /// # Errors
+    /// A sentence, where the file cannot be written.
+    pub(crate) fn write_environment(
+        &self,
+        mut environment: BTreeMap<String, String>,
+        aws_port: u16,
+    ) -> Result<(), String> {
+        let Some(folder) = self.data.as_ref().filter(|_| self.services_only) else { return Ok(()) };
+        environment.insert("AWS_ENDPOINT_URL".to_owned(), format!("http://127.0.0.1:{aws_port}"));
+        let mut text = String::new();
+        for (name, value) in environment {
+            text.push_str(&format!("{name}={value}\n"));
+        }
+        let (path, draft) = (folder.join("lambda.env"), folder.join("lambda.env.new"));
+        let written = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, &path));
+        written.map_err(|error| format!("{} cannot be written: {error}", path.display()))
+    }
+
     /// Sets up the log, on standard error.
     pub(crate) fn log(&self) {
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(&self.log))
-            .with_writer(std::io::stderr)
-            .compact();
+        let subscriber =
+            tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&self.log)).with_writer(std::io::stderr).compact();
         subscriber.try_init().unwrap_or_else(|error| tracing::warn!(%error, "logging was set up before"));
     }
 
@@ -141,17 +160,25 @@ impl Settings {
             lines.push(format!("  documentation  http://127.0.0.1:{port}/docs"));
         }
         if let Some(aws_port) = aws_port {
-            lines.push(format!("  AWS services   http://127.0.0.1:{aws_port}  (AWS_ENDPOINT_URL; key and secret: local)"));
+            lines.push(format!(
+                "  AWS services   http://127.0.0.1:{aws_port}  (AWS_ENDPOINT_URL; key and secret: local)"
+            ));
         }
         lines.push(match (&self.data, &self.aws_endpoint) {
             (Some(data), _) => format!("  data           {} (kept over restarts)", data.display()),
-            (None, Some(endpoint)) => format!("  data           {endpoint}; queues, streams and schedules stand still here"),
+            (None, Some(endpoint)) => {
+                format!("  data           {endpoint}; queues, streams and schedules stand still here")
+            }
             (None, None) => "  data           in memory (gone when this stops)".to_owned(),
         });
         if !self.services_only {
             lines.push("Next, in another terminal:".to_owned());
             lines.push(format!("  curl -s http://127.0.0.1:{port}/health"));
-            lines.push(if port == 3000 { "  make demo".to_owned() } else { format!("  make demo ARGS=\"--url http://127.0.0.1:{port}\"") });
+            lines.push(if port == 3000 {
+                "  make demo".to_owned()
+            } else {
+                format!("  make demo ARGS=\"--url http://127.0.0.1:{port}\"")
+            });
         }
         lines.push(String::new());
         lines.join("\n")

@@ -16,7 +16,6 @@ pub struct Answer {
     asked: String,
 }
 
-
 impl Answer {
     pub(crate) fn new(asked: String, response: Response<Bytes>) -> Self {
         let (head, body) = response.into_parts();

@@ -34,18 +34,19 @@ impl Stack {
 
     /// The person of `session` signs in again on the same device: a session with a sign-in of now.
     pub async fn sign_in_again(&self, session: &Session) -> Session {
-        let device = json!({ "id": session.device_id, "name": format!("{}'s phone", session.subject), "platform": "ios" });
+        let device =
+            json!({ "id": session.device_id, "name": format!("{}'s phone", session.subject), "platform": "ios" });
         self.sign_in_as(&session.subject, device).await
     }
 
     async fn sign_in_as(&self, subject: &str, device: Value) -> Session {
         let email = format!("{}@example.org", subject.to_lowercase());
-        let id_token = self.id_token(json!({ "provider": "google", "subject": subject, "email": email, "name": subject })).await;
+        let id_token =
+            self.id_token(json!({ "provider": "google", "subject": subject, "email": email, "name": subject })).await;
         let answer = self.post("/auth/google").json(json!({ "id_token": id_token, "device": device })).send().await;
         let body = answer.ok();
-        let text = |name: &str| {
-            body[name].as_str().unwrap_or_else(|| panic!("{answer}: there is no {name}")).to_owned()
-        };
+        let text =
+            |name: &str| body[name].as_str().unwrap_or_else(|| panic!("{answer}: there is no {name}")).to_owned();
         Session {
             access_token: text("access_token"),
             refresh_token: text("refresh_token"),

@@ -30,11 +30,11 @@ impl Stack {
     pub fn aws_as(&self, key: &str, secret: &str) -> Aws {
         let credentials = Credentials::new(key, secret, None, None, "test");
         let http = self.services().http_client();
-        Aws::new(template::REGION.to_owned(), credentials, http, Some("http://127.0.0.1:3000".to_owned()))
+        Aws::new(template::REGION.to_owned(), credentials, http, Some("http://127.0.0.1:3002".to_owned()))
     }
 
     /// Every row of a table as plain JSON, in the order of a scan; by the table's logical id. Faults do not reach this.
-    pub fn rows(&self, logical_id: &str) -> Vec<Value> {
+    pub async fn rows(&self, logical_id: &str) -> Vec<Value> {
         let table = self.table(logical_id);
         let database = self.services().dynamodb().database();
         let (mut rows, mut from) = (Vec::new(), Value::Null);
@@ -65,7 +65,8 @@ impl Stack {
 
     /// The bodies of what lies in a queue, such as a dead-letter queue.
     pub fn dead(&self, queue: &str) -> Vec<String> {
-        let messages = self.services().sqs().peek(&self.queue(queue)).unwrap_or_else(|error| panic!("{queue}: {error}"));
+        let messages =
+            self.services().sqs().peek(&self.queue(queue)).unwrap_or_else(|error| panic!("{queue}: {error}"));
         messages.into_iter().map(|message| message.body).collect()
     }
 
@@ -90,7 +91,8 @@ impl Stack {
     /// An object of the bucket of exports.
     pub fn exported(&self, key: &str) -> Option<Bytes> {
         let buckets = self.template().buckets().iter();
-        let bucket = buckets.filter(|bucket| bucket.logical_id == "ExportsBucket").map(|bucket| bucket.name.clone()).next();
+        let bucket =
+            buckets.filter(|bucket| bucket.logical_id == "ExportsBucket").map(|bucket| bucket.name.clone()).next();
         self.services().s3().object(&bucket.unwrap_or_else(|| panic!("the template has no ExportsBucket")), key)
     }
 
@@ -107,7 +109,12 @@ impl Stack {
 }
 
 fn plain_map(item: &Value) -> Value {
-    item.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), plain(value))).collect::<serde_json::Map<_, _>>().into()
+    item.as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), plain(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// DynamoDB's JSON as plain JSON: numbers as numbers, binaries as base64 text.

@@ -133,7 +133,9 @@ impl Stack {
 
     /// Moves the clock: hidden messages show, expired rows go, schedules that came due begin. `drain` waits for them.
     pub async fn advance(&self, seconds: u64) {
-        self.local.advance(Duration::from_secs(seconds)).unwrap_or_else(|error| panic!("the clock cannot be moved: {error}"));
+        self.local
+            .advance(Duration::from_secs(seconds))
+            .unwrap_or_else(|error| panic!("the clock cannot be moved: {error}"));
     }
 
     /// What time it is, Unix seconds.

@@ -44,7 +44,7 @@ async fn the_back_office_grants_what_a_person_then_has() {
     stack.grant(&ada.user_id, "sync", 30).await;
     let entitlements = stack.get("/payments/entitlements").auth(&ada).send().await.ok();
     assert!(entitlements.to_string().contains("\"sync\""), "{entitlements}");
-    assert!(!stack.rows("EntitlementsTable").is_empty());
+    assert!(!stack.rows("EntitlementsTable").await.is_empty());
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_refusal_is_a_problem() {
     stack.get("/devices").send().await.refused(401, "missing_token");
     stack.get("/nowhere").send().await.refused(404, "not_found");
     stack.fault(json!({ "service": "dynamodb", "kind": "throttle" }));
-    assert!(!stack.rows("AccountsTable").is_empty(), "looking at rows is beyond faults");
+    assert!(!stack.rows("AccountsTable").await.is_empty(), "looking at rows is beyond faults");
 }
 
 #[tokio::test]

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use satchel_local::services::counters::Count;
-use satchel_local::services::faults::Service;
+use satchel_local::services::{Count, Service};
 use serde_json::{Value, json};
 
 use crate::stage::{Session, Stage, StageError};

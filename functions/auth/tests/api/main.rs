@@ -1,5 +1,6 @@
 //! The family's routes and consumers, over a whole local stack.
 
+mod apple;
 mod customers;
 mod erase;
 mod export;

@@ -1,7 +1,7 @@
 //! Signing in.
 
 use satchel_testkit::Stack;
-use satchel_testkit::stack::Options;
+use satchel_testkit::Options;
 use serde_json::{Value, json};
 
 fn device() -> Value {

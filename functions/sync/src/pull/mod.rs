@@ -110,6 +110,16 @@ async fn finish(space: &Space<'_>, position: Position, page: &mut Page) -> Resul
     Ok(if at_head { Place::Delta(position) } else { Place::Finish(position) })
 }
 
+/// The number of the page that ends at `cursor`. Another place never gets a number that was given: a request that arrives
+/// late or twice would otherwise move a full pull that goes on by number, and what lies in between would be skipped.
+fn next_number(known: &[PulledPage], asked: u64, cursor: &str) -> u64 {
+    if let Some(same) = known.iter().find(|page| page.cursor == cursor) {
+        return same.number;
+    }
+    let highest = known.iter().map(|page| page.number).max().unwrap_or(0).max(asked);
+    if highest + 1 < PAGES { highest + 1 } else { 1 }
+}
+
 #[expect(clippy::too_many_arguments, reason = "each is one fact of the answer, used once")]
 async fn answer(
     space: &Space<'_>,
@@ -131,9 +141,10 @@ async fn answer(
         // A cursor's client goes by its cursor; for one that does not, 0 begins anew and loses nothing.
         (_, Asked::Cursor) => 0,
         (_, Asked::Time { page: number }) => {
-            let number = number.unwrap_or(0);
-            pages.push(PulledPage { number: number + 1, cursor: cursor.clone() });
-            number + 1
+            let known = known.as_ref().map_or(&[][..], |row| &row.pages);
+            let number = next_number(known, number.unwrap_or(0), &cursor);
+            pages.push(PulledPage { number, cursor: cursor.clone() });
+            number
         }
     };
     let position = match presented {

@@ -1,5 +1,7 @@
 //! A page while it grows: pieces of JSON with a budget, so that it is never too large and nothing is held twice.
 
+use std::collections::HashMap;
+
 use satchel_domain::sync::budget::Budget;
 use satchel_store::sync::EntryRow;
 
@@ -12,6 +14,8 @@ pub(crate) struct Page {
     deleted_ids: Vec<String>,
     budget: Budget,
     limit: usize,
+    /// What the walk of a full pull has told, by id: its end need not tell the same again.
+    walked: HashMap<String, u64>,
     /// Whether it may only end between commits.
     pub(crate) whole_commits: bool,
     /// Whether an entry turned up that a commit past the head wrote.
@@ -34,6 +38,7 @@ impl Page {
             deleted_ids: Vec::new(),
             budget: Budget::default(),
             limit,
+            walked: HashMap::new(),
             whole_commits,
             head_moved: false,
         }
@@ -56,8 +61,20 @@ impl Page {
         if count == 0 { 25 } else { (self.budget.left() / (used / count).max(1)).clamp(1, 100) }
     }
 
-    /// Adds `row`, where it fits.
+    /// Adds `row` of the walk of a full pull, where it fits.
+    pub(crate) fn add_walked(&mut self, row: &EntryRow) -> bool {
+        let fits = self.add(row);
+        if fits {
+            self.walked.insert(row.id.clone(), row.stored.seq);
+        }
+        fits
+    }
+
+    /// Adds `row`, where it fits. No page tells of an id twice: its lists have no order among each other.
     pub(crate) fn add(&mut self, row: &EntryRow) -> bool {
+        if let Some(told) = self.walked.get(&row.id) {
+            return *told == row.stored.seq;
+        }
         if self.room() == 0 {
             return false;
         }

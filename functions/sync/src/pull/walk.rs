@@ -29,9 +29,12 @@ pub(super) async fn begin(space: &Space<'_>) -> Result<Place> {
             for item in page.rows {
                 let commit = Commit::of(item)?;
                 if commit.time + YOUNG <= now {
-                    from = commit.seq;
+                    // A restore moves the base past commits that were young then.
+                    from = commit.seq.max(meta.base);
                     break 'pages;
                 }
+                // Where no older one follows, none is kept any more: the end begins before the first that is.
+                from = commit.prev.max(meta.base);
             }
             match page.next {
                 Some(next) => after = Some(next),
@@ -56,7 +59,7 @@ pub(super) async fn entries(space: &Space<'_>, after: &str, page: &mut Page) -> 
         let rows = space.app.sync.query_items(range).await?;
         for item in rows.rows {
             let row = EntryRow::of(item)?;
-            if !page.add(&row) {
+            if !page.add_walked(&row) {
                 return Ok(Some(last));
             }
             last = row.id;

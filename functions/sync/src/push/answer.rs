@@ -14,14 +14,8 @@ use crate::wire::{EntryOut, PushOut, ResultOut, Status, Winner};
 /// Entries that are read at a time for an answer: with 256 KiB each, 4 MiB.
 const BATCH: usize = 16;
 
-/// Builds the answer.
-pub(crate) async fn build(
-    space: &Space<'_>,
-    items: Vec<Item>,
-    outcomes: Vec<Outcome>,
-    server_timestamp: u64,
-    cursor: Option<String>,
-) -> Result<PushOut> {
+/// Builds the answer, without its positions.
+pub(crate) async fn build(space: &Space<'_>, items: Vec<Item>, outcomes: Vec<Outcome>) -> Result<PushOut> {
     let mut results: Vec<ResultOut> =
         items.into_iter().zip(outcomes).map(|(item, outcome)| ResultOut::of(item.id, outcome)).collect();
     let (mut accepted, mut conflicts, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
@@ -44,11 +38,19 @@ pub(crate) async fn build(
         accepted,
         conflicts,
         rejected,
-        server_timestamp,
-        cursor,
+        server_timestamp: 0,
+        cursor: None,
         epoch: space.meta.epoch().to_string(),
         results,
     })
+}
+
+impl PushOut {
+    /// Whether something was left out for its size.
+    pub(crate) fn is_cut(&self) -> bool {
+        let lacks_clock = |result: &ResultOut| result.status != Status::Invalid && result.seq.is_some() && result.vector_clock.is_none();
+        self.results.iter().any(|result| result.server_entry_omitted || lacks_clock(result))
+    }
 }
 
 fn json(value: &impl serde::Serialize) -> String {

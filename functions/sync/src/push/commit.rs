@@ -203,6 +203,8 @@ fn write(
     let now = space.app.core.clock.unix();
     let mut transaction = Transaction::new();
     let committed = if plan.rows.is_empty() {
+        // An erase in between must not miss what is kept here.
+        meta::stands(&mut transaction, table, space.id, &space.meta)?;
         None
     } else {
         let next = Meta { head: plan.seq, head_time: now, totals: plan.totals, ..space.meta.clone() };

@@ -88,20 +88,25 @@ pub(crate) async fn push(app: &App, person: &Person, input: PushIn) -> Result<Pu
     }
     refuse_if_all_over_quota(&outcomes, only_deletes)?;
 
-    let stands_at = known.as_ref().map_or(space.meta.base, |row| row.position);
+    let mut out = answer::build(&space, items, outcomes).await?;
+    // What was left out of the answer has to come with the next pull.
+    let chain = chain.filter(|chain| chain.unbroken && !out.is_cut());
+    // Who never pulled stands at the beginning: after a restore there are entries from before the epoch's first position.
+    let stands_at = known.as_ref().map_or(0, |row| row.position);
     let (cursor, position) = match chain {
-        Some(chain) if chain.unbroken => {
+        Some(chain) => {
             let at_base = base.as_ref().is_some_and(|base| base.place == Place::Delta(Position::after(chain.before)));
             let next = Cursor { epoch: space.meta.epoch(), place: Place::Delta(Position::after(chain.last)) };
             let cursor = if at_base { Some(next.seal(&space.meta.cursor_key)) } else { base_cursor };
             (cursor, if stands_at == chain.before { chain.last } else { stands_at })
         }
-        _ => (base_cursor, stands_at),
+        None => (base_cursor, stands_at),
     };
     let pages = known.as_ref().map_or_else(Vec::new, |row| row.pages.clone());
     // While a full pull goes on page by page, its place is kept; a push does not end it.
     let row = DeviceRow { device: person.device.to_string(), position, seen: 0, pages };
-    let server_timestamp = match space.remember(known.as_ref(), row).await {
+    out.cursor = cursor;
+    out.server_timestamp = match space.remember(known.as_ref(), row).await {
         Ok(()) => position,
         // The commits stand; a position that was not kept is not promised either.
         Err(error) => {
@@ -109,7 +114,7 @@ pub(crate) async fn push(app: &App, person: &Person, input: PushIn) -> Result<Pu
             stands_at
         }
     };
-    answer::build(&space, items, outcomes, server_timestamp, cursor).await
+    Ok(out)
 }
 
 fn refuse_if_all_over_quota(outcomes: &[Outcome], only_deletes: bool) -> Result<()> {

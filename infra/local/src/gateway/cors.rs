@@ -49,7 +49,8 @@ impl Cors {
     /// Puts the headers on an answer to a request from `origin`.
     pub(crate) fn dress(&self, origin: Option<&HeaderValue>, is_preflight: bool, headers: &mut HeaderMap) {
         let Some(origin) = origin else { return };
-        let allowed = self.origins.iter().any(|allowed| allowed == "*" || Some(allowed.as_str()) == origin.to_str().ok());
+        let allowed =
+            self.origins.iter().any(|allowed| allowed == "*" || Some(allowed.as_str()) == origin.to_str().ok());
         if !allowed {
             return;
         }

@@ -16,9 +16,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, header};
+use satchel_inbound::Ids;
 use satchel_inbound::http::ClientAddress;
 use satchel_inbound::http::layer::RequestId;
-use satchel_inbound::Ids;
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -58,7 +58,8 @@ impl Gateway {
             for event in &block.events {
                 let Event::Http { method, path, .. } = event else { continue };
                 if function.router().is_none() {
-                    complaints.push(format!("{} has the route {method} {path} but takes no requests", block.logical_id));
+                    complaints
+                        .push(format!("{} has the route {method} {path} but takes no requests", block.logical_id));
                 }
                 list.push((method.clone(), path.clone(), Arc::clone(function)));
             }
@@ -92,7 +93,7 @@ impl Gateway {
             return too_large();
         }
         let found = self.routes.find(request.method(), request.uri().path());
-        let Some((_, function)) = found else { return message(StatusCode::NOT_FOUND, "Not Found") };
+        let Some((route, function)) = found else { return message(StatusCode::NOT_FOUND, "Not Found") };
         let Some(router) = function.router() else {
             return failed();
         };
@@ -109,14 +110,20 @@ impl Gateway {
             body.map(|body| Response::from_parts(head, body))
         });
         let timeout = self.timeout.min(function.timeout);
-        match tokio::time::timeout(timeout, answer.catch_unwind()).await {
+        let begun = tokio::time::Instant::now();
+        let response = match tokio::time::timeout(timeout, answer.catch_unwind()).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(_)) | Err(_)) => {
                 tracing::error!(function = %function.name, "a function panicked or answered more than Lambda takes");
                 failed()
             }
+            // The gateway's own patience ends otherwise than Lambda's.
+            Err(_) if function.timeout < self.timeout => failed(),
             Err(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
-        }
+        };
+        let took_ms = begun.elapsed().as_secs_f64() * 1_000.0;
+        tracing::info!(route, status = response.status().as_u16(), took_ms, "request");
+        response
     }
 }
 
@@ -154,4 +161,26 @@ pub fn too_large() -> Response<Bytes> {
 #[must_use]
 pub fn failed() -> Response<Bytes> {
     message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use satchel_inbound::{Clock, Entry};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_function_is_500_by_its_own_time_out_and_503_by_the_gateways() {
+        let (short, long) = (Duration::from_millis(5), Duration::from_secs(60));
+        for (function, gateway, status) in [(short, long, 500), (long, short, 503)] {
+            let router = Router::new().route("/x", get(async || std::future::pending::<()>().await));
+            let built = Arc::new(Built::of("slow", function, Entry::Http(router)));
+            let routes = Routes::new([("GET".to_owned(), "/x".to_owned(), built)]).unwrap();
+            let ids = Ids::system(Clock::system());
+            let gateway = Gateway { routes, cors: Cors::default(), ids, timeout: gateway };
+            assert_eq!(gateway.call(Request::get("/x").body(Bytes::new()).unwrap()).await.status(), status);
+        }
+    }
 }

@@ -126,9 +126,9 @@ mod tests {
     use super::*;
 
     fn routes(list: &[(&str, &str)]) -> Result<Routes<String>, Vec<String>> {
-        Routes::new(list.iter().map(|(method, path)| {
-            ((*method).to_owned(), (*path).to_owned(), format!("{method} {path}"))
-        }))
+        Routes::new(
+            list.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned(), format!("{method} {path}"))),
+        )
     }
 
     #[test]

@@ -134,7 +134,8 @@ impl Faults {
         if (rule.kind == FaultKind::Capacity) != rule.units.is_some_and(|units| units > 0) {
             return Err("units belong to capacity, and capacity needs them".to_owned());
         }
-        if rule.kind == FaultKind::Gone && !matches!(rule.service, Service::Connections | Service::Sns | Service::Http) {
+        if rule.kind == FaultKind::Gone && !matches!(rule.service, Service::Connections | Service::Sns | Service::Http)
+        {
             return Err("gone is a fault of connections, sns and http".to_owned());
         }
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
@@ -267,7 +268,8 @@ mod tests {
     #[test]
     fn another_operation_is_left_alone() {
         let faults = Faults::default();
-        let rule = FaultRule { operation: Some("Query".into()), ..FaultRule::always(Service::Dynamodb, FaultKind::Error) };
+        let rule =
+            FaultRule { operation: Some("Query".into()), ..FaultRule::always(Service::Dynamodb, FaultKind::Error) };
         faults.add(rule).unwrap();
         assert_eq!(faults.decide(Service::Dynamodb, "PutItem"), None);
         assert_eq!(faults.decide(Service::Sqs, "Query"), None);

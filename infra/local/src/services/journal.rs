@@ -41,7 +41,8 @@ impl Journal {
         let entries = if path.exists() { read(&path)? } else { BTreeMap::new() };
         let mut log = Log { file: OpenOptions::new().create(true).append(true).open(&path)?, path, lines: 0 };
         log.rewrite(entries.iter().map(|(key, value)| (key.as_str(), value.as_ref())))?;
-        let values = entries.into_iter().filter_map(|(key, value)| Some((key, serde_json::from_str(value.get()).ok()?)));
+        let values =
+            entries.into_iter().filter_map(|(key, value)| Some((key, serde_json::from_str(value.get()).ok()?)));
         Ok((Self(Some(log)), values.collect()))
     }
 

@@ -106,7 +106,6 @@ impl Services {
     }
 
     /// The same services over TCP, for other processes and presigned URLs.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         router::router(self.0.clone())
     }

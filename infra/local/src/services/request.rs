@@ -125,23 +125,54 @@ fn targeted(target: &str) -> (Service, &'static str) {
     match prefix {
         "AmazonSQS" => (
             Service::Sqs,
-            known!(operation, [
-                "SendMessage", "SendMessageBatch", "ReceiveMessage", "DeleteMessage", "DeleteMessageBatch",
-                "ChangeMessageVisibility", "ChangeMessageVisibilityBatch", "GetQueueAttributes", "GetQueueUrl",
-                "ListQueues", "PurgeQueue",
-            ]),
+            known!(
+                operation,
+                [
+                    "SendMessage",
+                    "SendMessageBatch",
+                    "ReceiveMessage",
+                    "DeleteMessage",
+                    "DeleteMessageBatch",
+                    "ChangeMessageVisibility",
+                    "ChangeMessageVisibilityBatch",
+                    "GetQueueAttributes",
+                    "GetQueueUrl",
+                    "ListQueues",
+                    "PurgeQueue",
+                ]
+            ),
         ),
         "secretsmanager" => {
             (Service::Secretsmanager, known!(operation, ["GetSecretValue", "PutSecretValue", "DescribeSecret"]))
         }
         _ => (
             Service::Dynamodb,
-            known!(operation, [
-                "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem",
-                "TransactGetItems", "TransactWriteItems", "DescribeTable", "ListTables", "CreateTable",
-                "DeleteTable", "UpdateTable", "DescribeTimeToLive", "UpdateTimeToLive", "ListStreams",
-                "DescribeStream", "GetShardIterator", "GetRecords",
-            ]),
+            known!(
+                operation,
+                [
+                    "GetItem",
+                    "PutItem",
+                    "UpdateItem",
+                    "DeleteItem",
+                    "Query",
+                    "Scan",
+                    "BatchGetItem",
+                    "BatchWriteItem",
+                    "TransactGetItems",
+                    "TransactWriteItems",
+                    "DescribeTable",
+                    "ListTables",
+                    "CreateTable",
+                    "DeleteTable",
+                    "UpdateTable",
+                    "DescribeTimeToLive",
+                    "UpdateTimeToLive",
+                    "ListStreams",
+                    "DescribeStream",
+                    "GetShardIterator",
+                    "GetRecords",
+                ]
+            ),
         ),
     }
 }

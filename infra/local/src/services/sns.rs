@@ -49,15 +49,15 @@ type Refusal = (u16, &'static str, &'static str);
 
 fn publish(form: &Form, topics: &Topics, outbox: &Outbox) -> Result<String, Refusal> {
     let target = if let Some(arn) = form.get("TopicArn").or_else(|| form.get("TargetArn")) {
-        if arn.contains(":endpoint/") {
-            Target::Endpoint(arn.clone())
-        } else {
-            Target::Topic(known(arn, topics)?)
-        }
+        if arn.contains(":endpoint/") { Target::Endpoint(arn.clone()) } else { Target::Topic(known(arn, topics)?) }
     } else if let Some(number) = form.get("PhoneNumber") {
         Target::Phone(number.clone())
     } else {
-        return Err((400, "InvalidParameter", "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter"));
+        return Err((
+            400,
+            "InvalidParameter",
+            "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter",
+        ));
     };
     let message = message(form, "")?;
     let id = outbox.publish(target, message, form.get("Subject").cloned(), attributes(form, ""));
@@ -80,7 +80,11 @@ fn publish_batch(form: &Form, topics: &Topics, outbox: &Outbox) -> Result<String
         entries.push((form[&format!("{prefix}Id")].clone(), message(form, &prefix)?, prefix));
     }
     if entries.iter().map(|(_, message, _)| message.len()).sum::<usize>() > LIMIT {
-        return Err((400, "BatchRequestTooLong", "The length of all the batch messages put together is more than the limit."));
+        return Err((
+            400,
+            "BatchRequestTooLong",
+            "The length of all the batch messages put together is more than the limit.",
+        ));
     }
     if entries.iter().enumerate().any(|(at, (id, ..))| entries[..at].iter().any(|(other, ..)| other == id)) {
         return Err((400, "BatchEntryIdsNotDistinct", "Two or more batch entries in the request have the same Id."));

@@ -17,7 +17,8 @@ pub(super) fn error(service: Service, status: u16, code: &str, message: &str) ->
         }
         Service::S3 => {
             let text = escape(message);
-            let body = format!("<Error><Code>{code}</Code><Message>{text}</Message><RequestId>local</RequestId></Error>");
+            let body =
+                format!("<Error><Code>{code}</Code><Message>{text}</Message><RequestId>local</RequestId></Error>");
             Response::xml(status, body)
         }
         Service::Dynamodb => {

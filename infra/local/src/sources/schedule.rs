@@ -31,7 +31,10 @@ impl When {
     /// Reads an expression of EventBridge.
     fn parse(expression: &str) -> Result<Self, String> {
         let inner = |kind: &str| {
-            expression.strip_prefix(kind).and_then(|rest| rest.strip_prefix('(')).and_then(|rest| rest.strip_suffix(')'))
+            expression
+                .strip_prefix(kind)
+                .and_then(|rest| rest.strip_prefix('('))
+                .and_then(|rest| rest.strip_suffix(')'))
         };
         if let Some(rate) = inner("rate") {
             let wrong = || format!("`{expression}` is not like rate(5 minutes)");
@@ -107,16 +110,10 @@ impl Schedules {
         input: Option<&str>,
     ) -> Result<(), String> {
         let when = When::parse(expression)?;
-        let input = input.map(serde_json::from_str).transpose().map_err(|error| format!("Input is not JSON: {error}"))?;
+        let input =
+            input.map(serde_json::from_str).transpose().map_err(|error| format!("Input is not JSON: {error}"))?;
         let next_ms = Mutex::new(when.after(self.clock.now_ms()));
-        self.list.push(Arc::new(Schedule {
-            function,
-            id: id.to_owned(),
-            name: name.to_owned(),
-            input,
-            when,
-            next_ms,
-        }));
+        self.list.push(Arc::new(Schedule { function, id: id.to_owned(), name: name.to_owned(), input, when, next_ms }));
         Ok(())
     }
 
@@ -170,9 +167,8 @@ impl Schedules {
     /// # Errors
     /// `None` where there is none of that name, else what the function failed of.
     pub(crate) async fn run_now(&self, name: &str) -> Result<Value, Option<Failure>> {
-        let named = |schedule: &&Arc<Schedule>| {
-            schedule.name == name || schedule.function.name == name || schedule.id == name
-        };
+        let named =
+            |schedule: &&Arc<Schedule>| schedule.name == name || schedule.function.name == name || schedule.id == name;
         let schedule = self.list.iter().find(named).ok_or(None)?;
         let _busy = self.activity.begin();
         schedule.function.invoke(schedule.event(self.clock.now_ms())).await.map_err(Some)

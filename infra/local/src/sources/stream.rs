@@ -144,7 +144,8 @@ impl StreamSource {
             let busy = self.parts.activity.begin();
             match self.parts.services.dynamodb().poll(&self.table, &self.position(), self.batch_size) {
                 Ok(batch) if !batch.records.is_empty() => {
-                    if batch.records.len() < self.batch_size && !self.window.is_zero() && !self.parts.clock.is_manual() {
+                    if batch.records.len() < self.batch_size && !self.window.is_zero() && !self.parts.clock.is_manual()
+                    {
                         tokio::time::sleep(self.window).await;
                     }
                     self.deliver(batch.records).await;
@@ -188,8 +189,7 @@ impl StreamSource {
             } else {
                 pieces.push((rest, tries + 1));
             }
-            let longest =
-                if self.parts.clock.is_manual() { LONGEST_PAUSE_IN_TESTS } else { LONGEST_PAUSE };
+            let longest = if self.parts.clock.is_manual() { LONGEST_PAUSE_IN_TESTS } else { LONGEST_PAUSE };
             tokio::time::sleep((FIRST_PAUSE * 2_u32.saturating_pow(tries.min(16))).min(longest)).await;
         }
     }

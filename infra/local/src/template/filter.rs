@@ -98,7 +98,9 @@ fn holds(test: &Value, value: &Value) -> bool {
         "exists" => argument == true,
         "prefix" => text.zip(argument.as_str()).is_some_and(|(text, prefix)| text.starts_with(prefix)),
         "suffix" => text.zip(argument.as_str()).is_some_and(|(text, suffix)| text.ends_with(suffix)),
-        "equals-ignore-case" => text.zip(argument.as_str()).is_some_and(|(text, other)| text.eq_ignore_ascii_case(other)),
+        "equals-ignore-case" => {
+            text.zip(argument.as_str()).is_some_and(|(text, other)| text.eq_ignore_ascii_case(other))
+        }
         "anything-but" => match argument {
             Value::Array(items) => !items.iter().any(|item| same(item, value)),
             other => !holds(other, value),
@@ -167,7 +169,10 @@ mod tests {
         assert!(!on_key(json!({"anything-but": {"prefix": "EVT"}})));
         assert!(on_key(json!({"exists": true})));
         assert!(filters(json!({"dynamodb": {"OldImage": {"pk": {"S": [{"exists": false}]}}}})).matches(&record()));
-        assert!(filters(json!({"dynamodb": {"NewImage": {"n": {"N": [{"numeric": [">", 4, "<=", 5]}]}}}})).matches(&record()));
+        assert!(
+            filters(json!({"dynamodb": {"NewImage": {"n": {"N": [{"numeric": [">", 4, "<=", 5]}]}}}}))
+                .matches(&record())
+        );
         assert!(filters(json!({"$or": [{"eventName": ["REMOVE"]}, {"eventName": ["INSERT"]}]})).matches(&record()));
     }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Template;
 use super::event::{self, Event};
 use super::intrinsic::scalar;
 use super::resource::number;
-use super::Template;
 
 /// One Lambda function.
 #[derive(Debug, Clone)]
@@ -48,7 +48,8 @@ impl Function {
             }
         }
         let mut setting = |name: &str, default: u32| {
-            let own = number(properties, name).and_then(|own| own.map_or_else(|| number(globals, name), |own| Ok(Some(own))));
+            let own =
+                number(properties, name).and_then(|own| own.map_or_else(|| number(globals, name), |own| Ok(Some(own))));
             own.map(|value| value.unwrap_or(default)).unwrap_or_else(|error| {
                 complaints.push(error);
                 default
@@ -88,4 +89,3 @@ fn kebab(name: &str) -> String {
     }
     result
 }
-

@@ -190,10 +190,9 @@ impl<'a> Scope<'a> {
                 let [separator, text] = array(argument, "Split")?;
                 self.text(text)?.split(separator.as_str().unwrap_or_default()).map(Value::from).collect()
             }
-            "Fn::Equals" | "Fn::Not" | "Fn::And" | "Fn::Or" => Value::Bool(self.test(
-                &Value::Object(Map::from_iter([(name.to_owned(), argument.clone())])),
-                &mut BTreeSet::new(),
-            )?),
+            "Fn::Equals" | "Fn::Not" | "Fn::And" | "Fn::Or" => Value::Bool(
+                self.test(&Value::Object(Map::from_iter([(name.to_owned(), argument.clone())])), &mut BTreeSet::new())?,
+            ),
             "Fn::GetAZs" => Value::from(vec![format!("{REGION}a")]),
             other => return Err(format!("{other} is not known here")),
         };
@@ -245,16 +244,14 @@ impl<'a> Scope<'a> {
         if !within.insert(name.to_owned()) {
             return Err(format!("condition `{name}` names itself"));
         }
-        let body =
-            self.document["Conditions"].get(name).ok_or_else(|| format!("condition `{name}` is not there"))?;
+        let body = self.document["Conditions"].get(name).ok_or_else(|| format!("condition `{name}` is not there"))?;
         let holds = self.test(body, within);
         within.remove(name);
         holds
     }
 
     fn test(&self, value: &Value, within: &mut BTreeSet<String>) -> Result<bool, String> {
-        let (name, argument) =
-            value.as_object().and_then(only).ok_or_else(|| format!("{value} is not a condition"))?;
+        let (name, argument) = value.as_object().and_then(only).ok_or_else(|| format!("{value} is not a condition"))?;
         let many = || argument.as_array().ok_or_else(|| format!("{name} without a list"));
         match name {
             "Condition" => self.condition(argument.as_str().unwrap_or_default(), within),
@@ -289,8 +286,7 @@ fn parameters(
             complaints.push(format!("parameter `{name}` has no value"));
             continue;
         };
-        let allowed: Vec<_> =
-            body["AllowedValues"].as_array().into_iter().flatten().filter_map(scalar).collect();
+        let allowed: Vec<_> = body["AllowedValues"].as_array().into_iter().flatten().filter_map(scalar).collect();
         if !allowed.is_empty() && !allowed.contains(&value) {
             complaints.push(format!("parameter `{name}` must be one of {}, not `{value}`", allowed.join(", ")));
         }

@@ -174,7 +174,10 @@ pub(super) fn attribute(kind: &str, name: &str, attribute: &str) -> Option<Strin
         ("AWS::S3::Bucket", "DomainName") => format!("{name}.s3.amazonaws.com"),
         ("AWS::S3::Bucket", "RegionalDomainName") => format!("{name}.s3.{REGION}.amazonaws.com"),
         (
-            "AWS::DynamoDB::Table" | "AWS::SQS::Queue" | "AWS::SNS::Topic" | "AWS::S3::Bucket"
+            "AWS::DynamoDB::Table"
+            | "AWS::SQS::Queue"
+            | "AWS::SNS::Topic"
+            | "AWS::S3::Bucket"
             | "AWS::SecretsManager::Secret",
             _,
         ) => return None,

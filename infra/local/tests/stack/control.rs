@@ -1,10 +1,10 @@
 //! The control API.
 
+use crate::support::{control, drain, put, seen, send, start, told_of};
 use axum::http::Method;
 use http::{Request, header};
 use satchel_local::Bytes;
 use serde_json::{Value, json};
-use crate::support::{control, drain, put, seen, send, start, told_of};
 
 #[tokio::test]
 async fn the_clock_moves_for_everybody_and_schedules_come_due() {
@@ -60,7 +60,8 @@ async fn faults_come_and_go() {
     assert!(get().await.is_err());
     assert_eq!(control(&local, Method::DELETE, "/_local/faults", Value::Null).await.0, 204);
     assert!(get().await.is_ok());
-    let (status, body) = control(&local, Method::POST, "/_local/faults", json!({ "service": "moon", "kind": "error" })).await;
+    let (status, body) =
+        control(&local, Method::POST, "/_local/faults", json!({ "service": "moon", "kind": "error" })).await;
     assert_eq!(status, 422);
     assert!(body["message"].as_str().unwrap().contains("moon"));
 }
@@ -90,7 +91,8 @@ async fn an_identity_is_a_token_that_the_issuers_keys_verify() {
     assert_eq!(google["email_verified"], true);
     assert_eq!(google["exp"].as_i64().unwrap() - google["iat"].as_i64().unwrap(), 3_600);
 
-    let apple = ask(json!({ "provider": "apple", "subject": "ada", "nonce": "n", "claims": { "aud": null, "x": 1 } })).await;
+    let apple =
+        ask(json!({ "provider": "apple", "subject": "ada", "nonce": "n", "claims": { "aud": null, "x": 1 } })).await;
     let apple = claims(apple).unwrap();
     assert_eq!(apple["iss"], "https://appleid.apple.com");
     assert_eq!(apple["nonce"], "1b16b1df538ba12dc3f97edbb85caa7050d46c148134290feba80f8236c83db9");
@@ -107,7 +109,11 @@ async fn reset_leaves_an_empty_stack_that_works() {
     send(&local, json!({ "n": 2, "do": "fail" }));
     drain(&local).await;
     control(&local, Method::POST, "/_local/clock", json!({ "advance_seconds": 5 })).await;
-    local.services().faults().add(serde_json::from_value(json!({ "service": "sns", "kind": "error" })).unwrap()).unwrap();
+    local
+        .services()
+        .faults()
+        .add(serde_json::from_value(json!({ "service": "sns", "kind": "error" })).unwrap())
+        .unwrap();
     assert_eq!(control(&local, Method::POST, "/_local/reset", Value::Null).await.0, 204);
     let (_, clock) = control(&local, Method::GET, "/_local/clock", Value::Null).await;
     assert_eq!(clock["now"], 1_767_225_600);

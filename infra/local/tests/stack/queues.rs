@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use crate::support::{batches, drain, lying, seen, send, start};
+use serde_json::json;
 
 #[tokio::test]
 async fn messages_reach_the_function_in_batches_and_are_deleted() {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use crate::support::{drain, lying, put, seen, start, start_at};
+use serde_json::json;
 
 #[tokio::test]
 async fn changes_reach_the_function_in_order_and_only_the_wanted_ones() {

@@ -20,8 +20,22 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const FUNCTIONS: [Function; 3] = [
     Function { name: "web", build: |_| Box::pin(async { Ok(Entry::Http(web())) }) },
-    Function { name: "worker", build: |env| Box::pin(async move { told(env, "messageId", |record| record["body"].as_str().map(str::to_owned)) }) },
-    Function { name: "watcher", build: |env| Box::pin(async move { told(env, "SequenceNumber", |record| record["dynamodb"]["NewImage"]["body"]["S"].as_str().map(str::to_owned)) }) },
+    Function {
+        name: "worker",
+        build: |env| {
+            Box::pin(async move { told(env, "messageId", |record| record["body"].as_str().map(str::to_owned)) })
+        },
+    },
+    Function {
+        name: "watcher",
+        build: |env| {
+            Box::pin(async move {
+                told(env, "SequenceNumber", |record| {
+                    record["dynamodb"]["NewImage"]["body"]["S"].as_str().map(str::to_owned)
+                })
+            })
+        },
+    },
 ];
 
 fn web() -> Router {

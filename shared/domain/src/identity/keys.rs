@@ -84,9 +84,9 @@ pub enum Plan {
     Use,
     /// Ask the issuer; [`Kept::fallback`] says what a failure means.
     Ask,
-    /// No kept key has this `kid`, and it was asked for a moment ago.
+    /// The issuer has no such key.
     Unknown,
-    /// There are no keys, and the issuer was unreachable a moment ago.
+    /// There is no such key, and the issuer was unreachable a moment ago.
     Down,
 }
 
@@ -109,16 +109,21 @@ impl Kept {
             return Plan::Use;
         }
         let asked_long_ago = self.asked_for_unknown_at.is_none_or(|at| now.saturating_sub(at) >= UNKNOWN_EVERY);
-        if asked_long_ago && may_ask { Plan::Ask } else { Plan::Unknown }
+        if asked_long_ago && may_ask { Plan::Ask } else { self.missing() }
     }
 
     /// What to do about `kid` after the issuer could not be asked.
     pub fn fallback(&self, kid: &str, now: Timestamp) -> Plan {
         match self.usable(now.as_second()).map(|keys| keys.get(kid).is_some()) {
             Some(true) => Plan::Use,
-            Some(false) => Plan::Unknown,
+            Some(false) => self.missing(),
             None => Plan::Down,
         }
+    }
+
+    /// No kept key has the `kid`: a forger's where the issuer answered last, perhaps a new one where it did not.
+    fn missing(&self) -> Plan {
+        if self.failed_at.is_some() { Plan::Down } else { Plan::Unknown }
     }
 
     /// The issuer is asked at `now` about `kid`: an unknown one is not asked for again soon, whatever the answer is.

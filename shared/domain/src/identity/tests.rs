@@ -254,6 +254,19 @@ fn an_unknown_key_asks_once_in_five_minutes() {
     assert_eq!(kept.plan("k1", at(2)), Plan::Use);
 }
 
+#[test]
+fn an_unknown_key_is_no_forgery_while_the_issuer_is_down() {
+    let at = |seconds| from_unix(NOW + seconds);
+    let mut kept = Kept::default();
+    kept.answered(keys(), DAY, at(0));
+    kept.asking("k9", at(1));
+    kept.failed(at(1));
+    assert_eq!(kept.fallback("k9", at(1)), Plan::Down);
+    assert_eq!(kept.plan("k9", at(2)), Plan::Down);
+    assert_eq!(kept.plan("k1", at(2)), Plan::Use);
+    assert_eq!(kept.plan("k9", at(1 + UNKNOWN_EVERY)), Plan::Ask);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -132,9 +132,9 @@ impl Incoming {
         }
     }
 
-    /// Form of its content.
+    /// Form of its content; a deletion's is the one that a row without content is read with.
     pub fn form(&self) -> Form {
-        self.content.as_ref().map_or(Form::Text, |content| content.form)
+        self.content.as_ref().map_or(Form::Base64, |content| content.form)
     }
 
     /// Stored bytes of its ciphertext.

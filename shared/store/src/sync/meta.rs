@@ -115,14 +115,23 @@ pub fn advance(transaction: &mut Transaction, table: &Table, space: &str, was: &
     Ok(())
 }
 
+/// Adds to a transaction that the generation is still the one that `was` read.
+pub fn stands(transaction: &mut Transaction, table: &Table, space: &str, was: &Meta) -> Result<()> {
+    let expr = Expr::condition("gen = :was_gen").value(":was_gen", was.generation);
+    transaction.check(table, &keys::sync::meta(space), expr)?;
+    Ok(())
+}
+
 /// Adopts a raised `StoreEpoch`: positions go on from `base`, so that none of the lost future is taken for one of now.
 /// `false` where another request was first.
 pub async fn adopt_epoch(table: &Table, space: &str, was: &Meta, store_epoch: u64, base: u64) -> Result<bool> {
-    let expr = Expr::update("SET store_epoch = :epoch, base = :base, head_seq = :base")
+    let expr = Expr::update("SET store_epoch = :epoch, #base = :base, head_seq = :base")
+        .name("#base", "base")
         .value(":epoch", store_epoch)
         .value(":base", base);
-    let answer: Option<serde_json::Value> = table.update(&keys::sync::meta(space), unchanged(expr, was)).await?;
-    Ok(answer.is_some())
+    // The row as it is then is not looked at: its bytes have no place in a JSON value.
+    let row: Option<serde::de::IgnoredAny> = table.update(&keys::sync::meta(space), unchanged(expr, was)).await?;
+    Ok(row.is_some())
 }
 
 /// Begins the next generation, empty, and orders the old one to be erased. The order is a row of its own in the same
@@ -132,7 +141,8 @@ pub async fn adopt_epoch(table: &Table, space: &str, was: &Meta, store_epoch: u6
 /// [`Cancelled::Condition`] where META has moved since.
 pub async fn next_generation(table: &Table, space: &str, was: &Meta, now: i64) -> Result<(), Cancelled> {
     let mut transaction = Transaction::new();
-    let expr = Expr::update("SET gen = :gen, base = :base, live = :zero, tombs = :zero, #bytes = :zero, digest = :digest")
+    let expr = Expr::update("SET gen = :gen, #base = :base, live = :zero, tombs = :zero, #bytes = :zero, digest = :digest")
+        .name("#base", "base")
         .name("#bytes", "bytes")
         .value(":gen", was.generation + 1)
         .value(":base", was.head)

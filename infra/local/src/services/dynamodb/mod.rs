@@ -1,13 +1,14 @@
 //! DynamoDB: the embedded engine with the template's tables, behind the SDK's wire format.
 //!
 //! Calls run on the thread that asks: the engine holds one lock and works for a fraction of a millisecond, less than
-//! handing the call to another thread and back costs (see docs/decisions/0006-dynamodb-in-process.md).
+//! handing the call to another thread and back costs (see docs/decisions/0007-dynamodb-in-process.md).
 //!
 //! # Limits
 //! Where data is a folder the engine stamps stream records by the real clock; ten minutes of `ClientRequestToken` are
 //! real minutes everywhere. Stream records are never trimmed.
 
 mod capacity;
+mod engine;
 mod keys;
 mod operation;
 mod refusal;
@@ -59,14 +60,8 @@ impl Dynamo {
         let clock = Arc::new(InjectedClock(now));
         let file = data.map(|data| data.join("dynamodb.sqlite"));
         let db = match &file {
-            Some(file) => {
-                let db = Database::new(&file.to_string_lossy())?;
-                // There is no other way to the pragma: after this pair, a commit is no longer a sync of the disk.
-                db.enable_bulk_loading()?;
-                db.disable_bulk_loading()?;
-                db
-            }
-            None => Database::memory_with_clock(clock.clone())?,
+            Some(file) => engine::on_file(file)?,
+            None => engine::in_memory(clock.clone())?,
         };
         let tables = template.tables().to_vec();
         for table in &tables {
@@ -232,9 +227,8 @@ impl Dynamo {
         measure: bool,
     ) -> Result<Answer, Response> {
         let body = &request.body;
-        let run = |operation: Operation, db: &Database| {
-            operation.run(db, body, measure).map_err(|error| refused(&error))
-        };
+        let run =
+            |operation: Operation, db: &Database| operation.run(db, body, measure).map_err(|error| refused(&error));
         match &operation {
             Operation::Get(_) | Operation::BatchGet(_) | Operation::Query(_) | Operation::Scan(_) => {
                 return run(operation, replica.database());
@@ -259,8 +253,7 @@ impl Dynamo {
                         return Err(refusal::transaction_conflict(&held));
                     }
                     Operation::BatchWrite(_) if held.contains(&false) => {
-                        let split =
-                            unprocessed::split(&mut operation, |_, key| state.holds(&[key(&self.names)])[0]);
+                        let split = unprocessed::split(&mut operation, |_, key| state.holds(&[key(&self.names)])[0]);
                         left.merge(split.unwrap_or_default());
                         keys = operation.keys(&self.names);
                     }

@@ -54,10 +54,7 @@ impl Operation {
 
     /// Whether it changes items.
     pub(super) fn is_write(&self) -> bool {
-        matches!(
-            self,
-            Self::Put(_) | Self::Update(_) | Self::Delete(_) | Self::BatchWrite(_) | Self::TransactWrite(_)
-        )
+        matches!(self, Self::Put(_) | Self::Update(_) | Self::Delete(_) | Self::BatchWrite(_) | Self::TransactWrite(_))
     }
 
     /// The items a write changes, or a transaction reads or checks, in the order of its request.

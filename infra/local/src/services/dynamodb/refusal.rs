@@ -24,10 +24,8 @@ pub(super) fn canceled(code: &str, message: &str, hit: &[bool]) -> Response {
     let reason = |hit: &bool| if *hit { json!({"Code": code, "Message": message}) } else { json!({"Code": "None"}) };
     let reasons: Vec<Value> = hit.iter().map(reason).collect();
     let codes: Vec<_> = hit.iter().map(|hit| if *hit { code } else { "None" }).collect();
-    let text = format!(
-        "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
-        codes.join(", ")
-    );
+    let text =
+        format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{}]", codes.join(", "));
     let body = json!({
         "__type": format!("{NAMESPACE}TransactionCanceledException"),
         "Message": text,

@@ -1,9 +1,7 @@
 //! Reads a table's stream the way an event source mapping does, and shapes its records as Lambda receives them.
 
 use dynoxide::actions::get_records::{GetRecordsRequest, Record as EngineRecord};
-use dynoxide::actions::get_shard_iterator::{
-    GetShardIteratorRequest, decode_shard_iterator, encode_shard_iterator,
-};
+use dynoxide::actions::get_shard_iterator::{GetShardIteratorRequest, decode_shard_iterator, encode_shard_iterator};
 use dynoxide::streams::{shard_id, stream_arn};
 use dynoxide::{Database, DynoxideError};
 use serde::{Deserialize, Serialize};
@@ -91,13 +89,7 @@ pub(super) fn newest(db: &Database, table: &str) -> Result<i64, DynoxideError> {
     Ok(decode_shard_iterator(&iterator).map(|(_, _, position)| position).unwrap_or_default())
 }
 
-fn read(
-    db: &Database,
-    table: &str,
-    shard: &str,
-    from: i64,
-    limit: usize,
-) -> Result<Vec<EngineRecord>, DynoxideError> {
+fn read(db: &Database, table: &str, shard: &str, from: i64, limit: usize) -> Result<Vec<EngineRecord>, DynoxideError> {
     let shard_iterator = encode_shard_iterator(table, shard, from);
     Ok(db.get_records(GetRecordsRequest { shard_iterator, limit: Some(limit) })?.records)
 }
@@ -118,7 +110,8 @@ fn shape(mut record: EngineRecord, arn: &str) -> Result<Record, DynoxideError> {
     REGION.clone_into(&mut record.aws_region);
     let sequence_number = record.dynamodb.sequence_number.clone();
     let created_ms = (record.dynamodb.approximate_creation_date_time * 1000.0) as i64;
-    let mut event = serde_json::to_value(record).map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
+    let mut event =
+        serde_json::to_value(record).map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
     event["eventSourceARN"] = arn.into();
     Ok(Record { sequence_number, created_ms, event })
 }

@@ -238,7 +238,11 @@ impl S3 {
             .iter()
             .map(|group| format!("<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", escape(group)))
             .collect();
-        let next = if truncated { format!("<NextContinuationToken>{}</NextContinuationToken>", escape(&last)) } else { String::new() };
+        let next = if truncated {
+            format!("<NextContinuationToken>{}</NextContinuationToken>", escape(&last))
+        } else {
+            String::new()
+        };
         let (bucket, prefix) = (escape(&asked.bucket), escape(prefix));
         Response::xml(
             200,

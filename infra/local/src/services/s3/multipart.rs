@@ -39,7 +39,14 @@ impl Uploads {
     }
 
     /// Keeps a part and gives its tag.
-    pub(super) fn put(&mut self, id: &str, bucket: &str, key: &str, number: u32, body: Bytes) -> Result<String, Refusal> {
+    pub(super) fn put(
+        &mut self,
+        id: &str,
+        bucket: &str,
+        key: &str,
+        number: u32,
+        body: Bytes,
+    ) -> Result<String, Refusal> {
         if !(1..=10_000).contains(&number) {
             return Err((400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive"));
         }

@@ -5,9 +5,9 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
+use super::multipart::Refusal;
 use crate::services::Credentials;
 use crate::services::checksum::hex;
-use super::multipart::Refusal;
 use crate::services::request::Request;
 use crate::services::wire::decode;
 
@@ -45,29 +45,32 @@ pub(super) fn verify(request: &Request, credentials: &Credentials, now_ms: i64) 
     }
     let mut query: Vec<_> = request.query.split('&').filter(|pair| !pair.starts_with("X-Amz-Signature=")).collect();
     query.sort_unstable();
-    let query: Vec<_> = query.into_iter().map(|pair| if pair.contains('=') { pair.to_owned() } else { format!("{pair}=") }).collect();
+    let query: Vec<_> =
+        query.into_iter().map(|pair| if pair.contains('=') { pair.to_owned() } else { format!("{pair}=") }).collect();
     let headers: String = signed_headers
         .split(';')
         .map(|name| format!("{name}:{}\n", request.header(name).unwrap_or_default().trim()))
         .collect();
     let payload = request.header("x-amz-content-sha256").unwrap_or("UNSIGNED-PAYLOAD");
-    let canonical = format!(
-        "{}\n{}\n{}\n{headers}\n{signed_headers}\n{payload}",
-        request.method,
-        request.path,
-        query.join("&"),
-    );
+    let canonical =
+        format!("{}\n{}\n{}\n{headers}\n{signed_headers}\n{payload}", request.method, request.path, query.join("&"),);
     let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
     let start = format!("AWS4{}", credentials.secret_access_key).into_bytes();
     let key = scope.split('/').fold(start, |key, part| sign(&key, part.as_bytes()));
     if hex(&sign(&key, text.as_bytes())) == signature {
         Ok(())
     } else {
-        Err((403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided."))
+        Err((
+            403,
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided.",
+        ))
     }
 }
 
 fn sign(key: &[u8], text: &[u8]) -> Vec<u8> {
     // HMAC takes a key of any length.
-    Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec()).unwrap_or_default()
+    Hmac::<Sha256>::new_from_slice(key)
+        .map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec())
+        .unwrap_or_default()
 }

@@ -203,7 +203,9 @@ impl Sqs {
             return Err(SqsError::invalid(format!("Message must be shorter than {LIMIT} bytes.")));
         }
         if send.delay_seconds.is_some_and(|delay| delay > LONGEST_DELAY_S) {
-            return Err(SqsError::invalid("Value for parameter DelaySeconds is invalid. Reason: Must be between 0 and 900, if provided."));
+            return Err(SqsError::invalid(
+                "Value for parameter DelaySeconds is invalid. Reason: Must be between 0 and 900, if provided.",
+            ));
         }
         if send.message_attributes.len() > 10 {
             return Err(SqsError::invalid("Number of message attributes exceeds the allowed maximum [10]."));
@@ -221,7 +223,9 @@ impl Sqs {
     fn change(&self, queue: &str, handle: Handle) -> Result<Value, SqsError> {
         let seconds = handle.visibility_timeout.unwrap_or_default();
         if seconds > LONGEST_VISIBILITY_S {
-            return Err(SqsError::invalid("Value for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200."));
+            return Err(SqsError::invalid(
+                "Value for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200.",
+            ));
         }
         self.change_visibility(queue, &handle.receipt_handle, seconds).map(|()| json!({}))
     }
@@ -231,7 +235,9 @@ impl Sqs {
         let asked: Receive = read(body)?;
         let max = asked.max_number_of_messages.unwrap_or(1);
         if !(1..=10).contains(&max) {
-            return Err(SqsError::invalid("Value for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided."));
+            return Err(SqsError::invalid(
+                "Value for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.",
+            ));
         }
         let deadline = Instant::now() + Duration::from_secs(asked.wait_time_seconds.unwrap_or_default().min(20));
         let mut changes = self.subscribe();
@@ -247,7 +253,8 @@ impl Sqs {
             // Whether something changed or time ran out, the queue itself says what is there.
             timeout_at(until, changes.changed()).await.ok();
         };
-        let messages: Vec<_> = messages.into_iter().map(|(handle, message, _)| asked.shape(&handle, &message)).collect();
+        let messages: Vec<_> =
+            messages.into_iter().map(|(handle, message, _)| asked.shape(&handle, &message)).collect();
         Ok(if messages.is_empty() { json!({}) } else { json!({"Messages": messages}) })
     }
 

@@ -92,12 +92,7 @@ impl Sqs {
     ///
     /// # Errors
     /// There is no such queue.
-    pub fn receive(
-        &self,
-        queue: &str,
-        max: usize,
-        visibility_s: Option<u32>,
-    ) -> Result<Vec<Received>, SqsError> {
+    pub fn receive(&self, queue: &str, max: usize, visibility_s: Option<u32>) -> Result<Vec<Received>, SqsError> {
         let received = self.take(queue, max, visibility_s)?;
         Ok(received.into_iter().map(|(handle, message, arn)| event(handle, &message, &arn)).collect())
     }
@@ -316,13 +311,8 @@ impl State {
         let Some(message) = source.remove(number) else { return };
         self.forget(name, &[number]);
         let Ok((target, queue)) = self.queue(&target) else { return };
-        let moved = Message {
-            visible_ms: now,
-            receives: 0,
-            first_received_ms: None,
-            dead_letter_source: Some(arn),
-            ..message
-        };
+        let moved =
+            Message { visible_ms: now, receives: 0, first_received_ms: None, dead_letter_source: Some(arn), ..message };
         let number = queue.add(moved);
         self.keep(&target, number);
     }

@@ -1,15 +1,13 @@
 //! SQS through the connector, as the SDK sees it, on the injected clock.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{DEAD, Stack, WORK};
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message, MessageAttributeValue,
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use satchel_local::services::Counts;
-use support::{DEAD, Stack, WORK};
 
 async fn send(stack: &Stack, body: &str) {
     stack.sqs().send_message().queue_url(WORK).message_body(body).send().await.unwrap();
@@ -115,7 +113,8 @@ async fn batches_send_hide_and_delete_entry_by_entry() {
     assert_eq!(messages.len(), 10);
     let handle = |index: usize| messages[index].receipt_handle.clone().unwrap();
     let change = ChangeMessageVisibilityBatchRequestEntry::builder().id("a").receipt_handle(handle(0));
-    let change = client.change_message_visibility_batch().queue_url(WORK).entries(change.visibility_timeout(0).build().unwrap());
+    let change =
+        client.change_message_visibility_batch().queue_url(WORK).entries(change.visibility_timeout(0).build().unwrap());
     assert_eq!(change.send().await.unwrap().successful().len(), 1);
     let delete = |id: &str, handle: String| {
         DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(handle).build().unwrap()

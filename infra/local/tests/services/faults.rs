@@ -1,14 +1,12 @@
 //! Faults at the connector: what a function sees of them, and what happened behind them.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::support::{DEAD, Stack, TOPIC, WORK, s};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, TransactGetItem, TransactWriteItem, Update};
 use satchel_local::services::{FaultKind, FaultRule, Service};
-use support::{DEAD, Stack, TOPIC, WORK, s};
 
 fn rule(service: Service, kind: FaultKind) -> FaultRule {
     FaultRule::always(service, kind)
@@ -99,7 +97,12 @@ async fn a_throttled_batch_is_done_in_part_or_not_at_all() {
 #[tokio::test]
 async fn a_call_that_hangs_was_not_made_and_can_be_dropped() {
     let stack = Stack::new();
-    let second = FaultRule { operation: Some("PutItem".into()), skip: 1, count: Some(1), ..rule(Service::Dynamodb, FaultKind::Hang) };
+    let second = FaultRule {
+        operation: Some("PutItem".into()),
+        skip: 1,
+        count: Some(1),
+        ..rule(Service::Dynamodb, FaultKind::Hang)
+    };
     stack.services.faults().add(second).unwrap();
     let handler = async {
         stack.put("a", "1", "x").await;
@@ -174,7 +177,8 @@ async fn a_torn_transaction_is_applied_though_its_caller_gave_up_and_its_records
     let client = stack.dynamodb();
     let dynamo = stack.services.dynamodb();
     stack.services.faults().add(FaultRule { seed: 19, ..rule(Service::Dynamodb, FaultKind::Torn) }).unwrap();
-    let write = client.transact_write_items().client_request_token("t").set_transact_items(Some(transact("a", 10, "new")));
+    let write =
+        client.transact_write_items().client_request_token("t").set_transact_items(Some(transact("a", 10, "new")));
     let mut sent = Box::pin(write.clone().send());
     while stack.services.counters().of(Service::Dynamodb, "TransactWriteItems").calls == 0 {
         tokio::time::timeout(Duration::ZERO, &mut sent).await.ok();

@@ -1,13 +1,11 @@
 //! DynamoDB through the connector, as the SDK sees it.
 
-mod support;
-
+use crate::support::{START_MS, Stack, s};
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, KeysAndAttributes, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem, WriteRequest, PutRequest,
+    AttributeValue, Delete, KeysAndAttributes, Put, PutRequest, ReturnConsumedCapacity,
+    ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest,
 };
 use satchel_local::services::{Position, Service};
-use support::{START_MS, Stack, s};
 
 fn put(sk: &str, v: &str) -> Put {
     Put::builder().table_name("things").item("pk", s("a")).item("sk", s(sk)).item("v", s(v)).build().unwrap()
@@ -239,7 +237,12 @@ async fn an_invalid_request_is_refused_in_dynamodbs_words() {
     let stack = Stack::new();
     let error = stack.dynamodb().get_item().table_name("nothing").key("pk", s("a")).send().await.unwrap_err();
     assert!(error.into_service_error().is_resource_not_found_exception());
-    let many = vec![WriteRequest::builder().put_request(PutRequest::builder().item("pk", s("a")).item("sk", s("1")).build().unwrap()).build(); 26];
+    let many = vec![
+        WriteRequest::builder()
+            .put_request(PutRequest::builder().item("pk", s("a")).item("sk", s("1")).build().unwrap())
+            .build();
+        26
+    ];
     let error = stack.dynamodb().batch_write_item().request_items("things", many).send().await.unwrap_err();
     assert_eq!(error.into_service_error().meta().code(), Some("ValidationException"));
 }

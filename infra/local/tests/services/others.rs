@@ -1,9 +1,8 @@
 //! S3, SNS and Secrets Manager through the connector; S3 also through presigned URLs.
 
-mod support;
-
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::support::{Stack, TOPIC};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -12,7 +11,6 @@ use axum::body::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use support::{Stack, TOPIC};
 
 #[tokio::test]
 async fn an_object_comes_back_with_its_metadata() {
@@ -93,7 +91,8 @@ async fn fetch(method: Method, url: &str, body: &'static [u8]) -> (StatusCode, V
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let path = url.path_and_query().unwrap().as_str();
-    let request = Request::builder().method(method).uri(path).header("host", host).body(Full::<Bytes>::from(body)).unwrap();
+    let request =
+        Request::builder().method(method).uri(path).header("host", host).body(Full::<Bytes>::from(body)).unwrap();
     let response = sender.send_request(request).await.unwrap();
     let status = response.status();
     (status, response.into_body().collect().await.unwrap().to_bytes().to_vec())

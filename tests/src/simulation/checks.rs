@@ -1,0 +1,228 @@
+//! Properties that are looked at from outside, while nobody is in trouble.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::copy::{self, Copy, differences};
+use super::ledger::{Violation, violation};
+use super::story::{Fate, PERSON, Story, short};
+use super::wire::{Answer, Ask, Pull, SpaceStatus, Version};
+use super::world::Trouble;
+
+/// Pages a probe takes at most.
+const ENDLESS: usize = 5_000;
+
+impl Story {
+    async fn look(&mut self, user: &str, ask: Ask) -> Result<Answer, Violation> {
+        let probe = self.probes.get(user).cloned().unwrap_or_default();
+        self.exchange(user, &probe, ask, Fate::Delivered, Trouble::None).await
+    }
+
+    /// Everything after `cursor`, in pages of `limit`, and the cursor at its end.
+    async fn all(&mut self, user: &str, mut cursor: Option<String>, limit: usize) -> Result<Option<(Copy, String)>, Violation> {
+        let mut copy = Copy::new();
+        let probe = self.probes.get(user).cloned().unwrap_or_default();
+        for _ in 0..ENDLESS {
+            let pull = Pull { device_id: probe.clone(), last_sync_at: None, cursor: cursor.take(), limit };
+            match self.look(user, Ask::Pull(pull)).await? {
+                Answer::Pulled(page) => {
+                    copy.extend(copy::items(&page));
+                    if !page.has_more {
+                        return Ok(Some((copy, page.cursor)));
+                    }
+                    cursor = Some(page.cursor);
+                }
+                _ => return Ok(None),
+            }
+        }
+        Err(violation("every pull ends", format!("a probe had {ENDLESS} pages of {limit}")))
+    }
+
+    async fn full(&mut self, user: &str, limit: usize) -> Result<Copy, Violation> {
+        let found = self.all(user, None, limit).await?;
+        let (copy, cursor) = found.ok_or_else(|| violation("a full pull is answered", "it was not"))?;
+        if user == PERSON {
+            self.old_cursors.push(cursor);
+        }
+        Ok(copy)
+    }
+
+    async fn status(&mut self, user: &str) -> Result<SpaceStatus, Violation> {
+        match self.look(user, Ask::Status).await? {
+            Answer::Status(status) => Ok(status),
+            other => Err(violation("a status is answered", other.brief())),
+        }
+    }
+
+    /// All devices of the person hold what the server holds.
+    pub(super) async fn converged(&mut self) -> Result<(), Violation> {
+        let copies: BTreeMap<String, Copy> = BTreeMap::from([
+            (PERSON.to_owned(), self.full(PERSON, 1_000).await?),
+            (super::story::STRANGER.to_owned(), self.full(super::story::STRANGER, 1_000).await?),
+        ]);
+        for device in &self.devices {
+            let Some(copy) = copies.get(&device.user) else { continue };
+            let apart = differences(&device.synced, copy);
+            if !apart.is_empty() {
+                let text = format!("{} ({:?}) against the server: {}", short(&device.id), device.kind, apart.join("; "));
+                return Err(violation("convergence", text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts, bytes and digest are what a full pull adds up to, and nothing acknowledged is lost. What is stored.
+    pub(super) async fn audit(&mut self, user: &str) -> Result<Copy, Violation> {
+        let stored = self.full(user, 1_000).await?;
+        let status = self.status(user).await?;
+        let sum = copy::sum(&stored, status.head, &status.epoch);
+        if sum != status {
+            return Err(violation("counts, bytes and digest are what a full pull adds up to", format!("{status:?} against {sum:?}")));
+        }
+        let Some(ledger) = self.ledgers.get(user) else { return Ok(stored) };
+        let missing = ledger.missing(&stored, &BTreeMap::new());
+        let ids: BTreeSet<String> = missing.into_iter().map(|(id, _)| id).collect();
+        let mut history: BTreeMap<String, Vec<Version>> = BTreeMap::new();
+        for id in ids {
+            if let Answer::History(versions) = self.look(user, Ask::History(id.clone())).await? {
+                history.insert(id, versions);
+            }
+        }
+        let Some(ledger) = self.ledgers.get(user) else { return Ok(stored) };
+        match ledger.missing(&stored, &history).first() {
+            None => Ok(stored),
+            Some((id, data)) => {
+                let shown: String = data.chars().take(24).collect();
+                let text = format!("{id}: {shown} was acknowledged, and is neither an ancestor of what is stored nor in history");
+                Err(violation("no silent loss", text))
+            }
+        }
+    }
+
+    /// Pages of 1, 7 and 1,000 bring the same, from the beginning and from a place in between.
+    pub(super) async fn pages(&mut self) -> Result<(), Violation> {
+        let whole = self.full(PERSON, 1_000).await?;
+        let cursor = match self.old_cursors.len() {
+            0 => None,
+            count => Some(self.old_cursors[self.random.below(count)].clone()),
+        };
+        let since = match cursor.clone() {
+            Some(cursor) => self.all(PERSON, Some(cursor), 1_000).await?,
+            None => None,
+        };
+        for limit in [7, 1] {
+            if limit == 1 && whole.len() > 40 {
+                continue;
+            }
+            let apart = differences(&self.full(PERSON, limit).await?, &whole);
+            if !apart.is_empty() {
+                let text = format!("in full by {limit} against 1,000: {}", apart.join("; "));
+                return Err(violation("pages of any size bring the same", text));
+            }
+            if let (Some(cursor), Some((since, _))) = (&cursor, &since) {
+                let again = self.all(PERSON, Some(cursor.clone()), limit).await?.map(|(copy, _)| copy).unwrap_or_default();
+                let apart = differences(&again, since);
+                if !apart.is_empty() {
+                    let text = format!("from a cursor by {limit} against 1,000: {}", apart.join("; "));
+                    return Err(violation("pages of any size bring the same", text));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The same push again changes nothing.
+    pub(super) async fn push_twice(&mut self, at: usize) -> Result<(), Violation> {
+        let sent = self.devices[at].push(20);
+        if sent.changes.is_empty() {
+            return Ok(());
+        }
+        let (user, device) = (self.devices[at].user.clone(), self.devices[at].id.clone());
+        let before = self.ledgers[&user].known();
+        let ask = Ask::Push(sent.push.clone());
+        let answer = self.exchange(&user, &device, ask.clone(), Fate::Delivered, Trouble::None).await?;
+        self.heard_push(at, &before, &sent, &answer)?;
+        if !matches!(answer, Answer::Pushed(_)) {
+            return Ok(());
+        }
+        let once = self.status(&user).await?;
+        self.exchange(&user, &device, ask, Fate::Delivered, Trouble::None).await?;
+        let twice = self.status(&user).await?;
+        if once == twice { Ok(()) } else { Err(violation("push twice is push once", format!("{once:?}, then {twice:?}"))) }
+    }
+
+    /// Several devices ask at the same moment.
+    pub(super) async fn together(&mut self) -> Result<(), Violation> {
+        let mut chosen: Vec<usize> = (0..self.devices.len()).collect();
+        self.random.shuffle(&mut chosen);
+        chosen.truncate(self.random.between(2, 4));
+        let seed = self.random.draw();
+        let trouble = match seed % 4 {
+            0 => Trouble::None,
+            1 => Trouble::Flaky(seed >> 8),
+            _ => Trouble::Torn(seed >> 8),
+        };
+        let mut asked = Vec::new();
+        let mut sents = Vec::new();
+        for at in &chosen {
+            let limit = self.random.pick(&[1, 7, 1_000, 1_000]);
+            let pushes = self.random.chance(60);
+            let device = &mut self.devices[*at];
+            let sent = pushes.then(|| device.push(100)).filter(|sent| !sent.changes.is_empty());
+            let ask = sent.as_ref().map_or_else(|| Ask::Pull(device.pull(limit)), |sent| Ask::Push(sent.push.clone()));
+            asked.push((device.user.clone(), device.id.clone(), ask));
+            sents.push(sent);
+        }
+        let before: BTreeMap<String, super::ledger::Known> =
+            self.ledgers.iter().map(|(user, ledger)| (user.clone(), ledger.known())).collect();
+        for (user, _, ask) in &asked {
+            self.arrives(user, ask);
+        }
+        let answers = self.world.ask(&asked, trouble).await?;
+        self.requests += asked.len();
+        for (((at, sent), (user, device, ask)), answer) in chosen.iter().zip(&sents).zip(&asked).zip(&answers) {
+            self.note(format!("together ({trouble:?}): {} {}", short(device), answer.brief()));
+            super::story::expected(ask, answer, trouble)?;
+            let before = before.get(user).cloned().unwrap_or_default();
+            match (sent, answer) {
+                (Some(sent), answer) => self.heard_push(*at, &before, sent, answer)?,
+                (None, Answer::Pulled(page)) => {
+                    self.heard_page(*at, &before, page)?;
+                }
+                (None, Answer::Refused { status: 410, .. }) => self.devices[*at].resync(),
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The same concurrent writes in several orders of arrival, each keeping its author's own: the outcome is the same.
+    pub(super) async fn orders(&mut self) -> Result<(), Violation> {
+        let writers = self.random.between(2, 3);
+        let deletes = self.random.chance(30);
+        let name = self.random.draw() % 100_000;
+        let writes = super::orders::writes(&mut self.random, writers, deletes, self.world.now());
+        let orders: Vec<Vec<usize>> = (0..6).map(|_| super::orders::order(&mut self.random, &writes)).collect();
+        let probe = self.probes.get(PERSON).cloned().unwrap_or_default();
+        let push = super::orders::push(&probe, name, &writes, &orders);
+        if let Some(ledger) = self.ledgers.get_mut(PERSON) {
+            for entry in &push.entries {
+                ledger.made(&entry.id, &entry.encrypted_data, Vec::new());
+            }
+        }
+        let answer = self.look(PERSON, Ask::Push(push)).await?;
+        if !matches!(answer, Answer::Pushed(_)) {
+            return Ok(());
+        }
+        let stored = self.full(PERSON, 1_000).await?;
+        let mut outcomes = Vec::new();
+        for order in 0..orders.len() {
+            let id = super::orders::id(name, order);
+            let history = match self.look(PERSON, Ask::History(id.clone())).await? {
+                Answer::History(versions) => versions,
+                _ => Vec::new(),
+            };
+            outcomes.push((stored.get(&id).cloned(), history));
+        }
+        super::orders::judge(&writes, &orders, &outcomes, deletes)
+    }
+}

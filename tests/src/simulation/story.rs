@@ -1,0 +1,553 @@
+//! One story: devices that edit, push and pull over a bad network, step by step, as the seed draws them.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use super::device::{Device, Kind};
+use super::ledger::{Ledger, Violation, violation};
+use super::random::Random;
+use super::wire::{Answer, Ask, Pulled};
+use super::world::{Backend, Trouble, World};
+use super::Plan;
+
+/// The person whose devices the story is about.
+pub(super) const PERSON: &str = "ada";
+/// Somebody else, who uses the same entry ids.
+pub(super) const STRANGER: &str = "eve";
+/// Lines of the trace that are kept.
+const TRACE: usize = 60000;
+/// Pages a pull may have before it is taken for endless.
+const ENDLESS: usize = 5_000;
+
+/// What becomes of a request on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Delivered,
+    AnswerLost,
+    RequestLost,
+    /// It arrives later, after newer ones; the device hears nothing.
+    Late,
+    /// It arrives, and once more later.
+    Twice,
+}
+
+/// The last steps, oldest first; it outlives a story that panics.
+pub(super) type Trace = Rc<RefCell<VecDeque<String>>>;
+
+/// A story under way.
+pub(super) struct Story {
+    pub(super) plan: Plan,
+    pub(super) random: Random,
+    pub(super) world: World,
+    pub(super) devices: Vec<Device>,
+    pub(super) ledgers: BTreeMap<String, Ledger>,
+    /// A device of each person that only looks.
+    pub(super) probes: BTreeMap<String, String>,
+    /// Cursors that a probe was given, to go on from later.
+    pub(super) old_cursors: Vec<String>,
+    late: Vec<(String, String, Ask)>,
+    trace: Trace,
+    pub(super) requests: usize,
+    contents: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Edit,
+    Delete,
+    Bulk,
+    Push,
+    Pull,
+    Together,
+    Late,
+    Wait,
+    Offline,
+    Skew,
+    Join,
+    Erase,
+    RaiseEpoch,
+    Audit,
+    Pages,
+    Twice,
+    Orders,
+}
+
+impl Story {
+    pub(super) async fn begin(plan: Plan, trace: Trace) -> Self {
+        let world = World::start(plan.backend, plan.seed, plan.bug).await;
+        let mut story = Self {
+            plan,
+            random: Random::new(plan.seed),
+            world,
+            devices: Vec::new(),
+            ledgers: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            old_cursors: Vec::new(),
+            late: Vec::new(),
+            trace,
+            requests: 0,
+            contents: 0,
+        };
+        for user in [PERSON, STRANGER] {
+            let probe = story.world.join(user).await;
+            story.probes.insert(user.to_owned(), probe);
+            story.ledgers.insert(user.to_owned(), Ledger::default());
+        }
+        for at in 0..story.random.between(2, 5) {
+            story.join(PERSON, (at == 0).then_some(Kind::Modern)).await;
+        }
+        story.join(STRANGER, Some(Kind::Modern)).await;
+        story
+    }
+
+    pub(super) fn note(&mut self, text: impl Into<String>) {
+        let mut trace = self.trace.borrow_mut();
+        if trace.len() == TRACE {
+            trace.pop_front();
+        }
+        trace.push_back(text.into());
+    }
+
+    async fn join(&mut self, user: &str, kind: Option<Kind>) {
+        let id = self.world.join(user).await;
+        let drawn = self.random.weighted(&[(6, Kind::Modern), (2, Kind::SeedClocked), (2, Kind::SeedBare)]);
+        let mut device = Device::new(user, &id, kind.or(drawn).unwrap_or(Kind::Modern));
+        device.trusts_push = self.random.chance(50);
+        device.rejects = device.kind == Kind::Modern && self.random.chance(15);
+        self.note(format!("{} joins: {user}, {:?}, rejects {}", short(&id), device.kind, device.rejects));
+        self.devices.push(device);
+    }
+
+    pub(super) fn content(&mut self, large: bool) -> String {
+        self.contents += 1;
+        let text = format!("v{}-{}", self.plan.seed, self.contents);
+        let size = if large { self.random.between(20_000, 200_000) } else { self.random.pick(&[0, 0, 40, 400, 1_500, 2_500]) };
+        if self.random.chance(50) {
+            use base64::Engine as _;
+            let padded = text + &"-".repeat(size);
+            return base64::engine::general_purpose::STANDARD.encode(padded);
+        }
+        text + &"~".repeat(size)
+    }
+
+    /// Takes the next step.
+    pub(super) async fn step(&mut self) -> Result<(), Violation> {
+        let real = self.world.is_real();
+        let twin = self.plan.backend == Backend::Twin;
+        let rare = |percent: usize| if self.plan.seed % 4 == 0 { percent } else { 0 };
+        let weights = [
+            (300, Step::Edit),
+            (70, Step::Delete),
+            (6, Step::Bulk),
+            (210, Step::Push),
+            (190, Step::Pull),
+            (if real && !twin { 50 } else { 0 }, Step::Together),
+            (50, Step::Late),
+            (40, Step::Wait),
+            (4, Step::Offline),
+            (15, Step::Skew),
+            (6, Step::Join),
+            (rare(8), Step::Erase),
+            (rare(8), Step::RaiseEpoch),
+            (12, Step::Audit),
+            (8, Step::Pages),
+            (25, Step::Twice),
+            (8, Step::Orders),
+        ];
+        let step = self.random.weighted(&weights).unwrap_or(Step::Wait);
+        let at = self.random.below(self.devices.len());
+        if self.random.chance(50) {
+            let seconds = self.random.pick(&[1, 1, 1, 2, 3, 5, 12]);
+            self.world.advance(seconds).await;
+        }
+        match step {
+            Step::Edit => self.edit(at, 1),
+            Step::Bulk => self.edit(at, 130),
+            Step::Delete => self.delete(at),
+            Step::Push => {
+                let (fate, trouble) = self.luck();
+                let most = self.random.pick(&[1, 2, 5, 20, 200, 200]);
+                self.push(at, most, fate, trouble).await?;
+            }
+            Step::Pull => {
+                let (fate, trouble) = self.luck();
+                let limit = self.random.pick(&[1, 7, 7, 1_000, 1_000]);
+                let pages = if self.random.chance(30) { self.random.between(1, 3) } else { ENDLESS };
+                self.pull(at, limit, pages, fate, trouble).await?;
+            }
+            Step::Together => self.together().await?,
+            Step::Late => self.deliver_late().await?,
+            Step::Wait => {
+                let seconds = self.random.between(1, 1_200);
+                self.world.advance(seconds as u64).await;
+            }
+            Step::Offline => self.offline().await?,
+            Step::Skew => {
+                let skew = self.random.pick(&[0, -3, 3, 290, 7_200, -7_200, 259_200, -259_200]);
+                self.devices[at].skew = skew;
+                self.note(format!("{} has its clock wrong by {skew} s", short(&self.devices[at].id)));
+            }
+            Step::Join if self.devices.len() < 7 => self.join(PERSON, None).await,
+            Step::Join => {}
+            Step::Erase => self.erase().await?,
+            Step::RaiseEpoch => {
+                self.note("StoreEpoch is raised");
+                self.world.raise_epoch().await?;
+            }
+            Step::Audit => {
+                self.audit(PERSON).await?;
+            }
+            Step::Pages => self.pages().await?,
+            Step::Twice => self.push_twice(at).await?,
+            Step::Orders => self.orders().await?,
+        }
+        Ok(())
+    }
+
+    /// Nobody is in trouble any more: everybody brings up what they have and pulls to the head.
+    pub(super) async fn end(&mut self) -> Result<(), Violation> {
+        self.note("the end: the network is well");
+        while !self.late.is_empty() {
+            self.deliver_late().await?;
+        }
+        for at in 0..self.devices.len() {
+            for _ in 0..40 {
+                if self.devices[at].outbox.is_empty() {
+                    break;
+                }
+                self.push(at, 200, Fate::Delivered, Trouble::None).await?;
+            }
+            if let Some(change) = self.devices[at].outbox.first() {
+                let text = format!("{} cannot bring up its change of {}", short(&self.devices[at].id), change.id);
+                return Err(violation("every push ends", text));
+            }
+        }
+        for at in 0..self.devices.len() {
+            self.pull(at, 1_000, ENDLESS, Fate::Delivered, Trouble::None).await?;
+        }
+        self.converged().await?;
+        self.pages().await?;
+        self.audit(PERSON).await?;
+        self.audit(STRANGER).await.map(drop)
+    }
+
+    fn luck(&mut self) -> (Fate, Trouble) {
+        let fate = self.random.weighted(&[
+            (70, Fate::Delivered),
+            (9, Fate::AnswerLost),
+            (5, Fate::RequestLost),
+            (8, Fate::Late),
+            (8, Fate::Twice),
+        ]);
+        let seed = self.random.draw();
+        let trouble = match self.plan.backend {
+            Backend::Twin => Trouble::None,
+            Backend::Model if seed % 10 == 0 => Trouble::Crash(seed >> 8),
+            Backend::Model => Trouble::None,
+            Backend::Real => match seed % 10 {
+                0 => Trouble::Crash(seed >> 8),
+                1 | 2 => Trouble::Torn(seed >> 8),
+                3..=7 => Trouble::Flaky(seed >> 8),
+                _ => Trouble::None,
+            },
+        };
+        (fate.unwrap_or(Fate::Delivered), trouble)
+    }
+
+    fn edit(&mut self, at: usize, count: usize) {
+        let shown = self.devices[at].shown();
+        let first = self.random.below(400);
+        for number in 0..count {
+            let fresh = count > 1 || shown.is_empty() || self.random.chance(25);
+            let pool = if self.plan.seed % 2 == 0 { 6 } else { 25 };
+            let id = match fresh {
+                true if count > 1 => format!("b-{:04}", first + number),
+                true => format!("e-{:02}", self.random.below(pool)),
+                false => shown[self.random.below(shown.len())].clone(),
+            };
+            let large = self.plan.backend == Backend::Real && self.random.chance(2);
+            let data = self.content(large);
+            let in_place = self.random.chance(50);
+            let now = self.world.now();
+            let user = self.devices[at].user.clone();
+            let parents = self.devices[at].change(&id, Some(data.clone()), now, in_place);
+            if count == 1 {
+                self.note(format!("{} edits {id}: {}", short(&self.devices[at].id), brief(&data)));
+            }
+            if let Some(ledger) = self.ledgers.get_mut(&user) {
+                ledger.made(&id, &data, parents);
+            }
+        }
+        if count > 1 {
+            self.note(format!("{} edits {count} entries from b-{first:04} on", short(&self.devices[at].id)));
+        }
+    }
+
+    fn delete(&mut self, at: usize) {
+        let shown = self.devices[at].shown();
+        if shown.is_empty() {
+            return;
+        }
+        let id = shown[self.random.below(shown.len())].clone();
+        let now = self.world.now();
+        self.devices[at].change(&id, None, now, false);
+        self.note(format!("{} deletes {id}", short(&self.devices[at].id)));
+    }
+
+    /// Sends a request and hears, perhaps, its answer.
+    pub(super) async fn exchange(
+        &mut self,
+        user: &str,
+        device: &str,
+        ask: Ask,
+        fate: Fate,
+        trouble: Trouble,
+    ) -> Result<Answer, Violation> {
+        self.requests += 1;
+        let what = describe(&ask);
+        match fate {
+            Fate::RequestLost => {
+                self.note(format!("{} {what}: the request is lost", short(device)));
+                return Ok(Answer::Lost);
+            }
+            Fate::Late => {
+                self.note(format!("{} {what}: the request is late", short(device)));
+                self.late.push((user.to_owned(), device.to_owned(), ask));
+                return Ok(Answer::Lost);
+            }
+            Fate::Twice => self.late.push((user.to_owned(), device.to_owned(), ask.clone())),
+            Fate::Delivered | Fate::AnswerLost => {}
+        }
+        self.arrives(user, &ask);
+        let mut answers = self.world.ask(&[(user.to_owned(), device.to_owned(), ask.clone())], trouble).await?;
+        let answer = answers.pop().unwrap_or(Answer::Lost);
+        let how = if trouble == Trouble::None { String::new() } else { format!(" in trouble ({trouble:?})") };
+        if !is_in_the_middle(&ask, &answer) {
+            self.note(format!("{} {what}{how}: {fate:?}, {}", short(device), answer.brief()));
+        }
+        expected(&ask, &answer, trouble)?;
+        Ok(if fate == Fate::AnswerLost { Answer::Lost } else { answer })
+    }
+
+    /// A device pushes, at most so many changes.
+    pub(super) async fn push(&mut self, at: usize, most: usize, fate: Fate, trouble: Trouble) -> Result<(), Violation> {
+        let sent = self.devices[at].push(most);
+        if sent.changes.is_empty() {
+            return Ok(());
+        }
+        let (user, device) = (self.devices[at].user.clone(), self.devices[at].id.clone());
+        let before = self.ledgers[&user].known();
+        let answer = self.exchange(&user, &device, Ask::Push(sent.push.clone()), fate, trouble).await?;
+        self.heard_push(at, &before, &sent, &answer)
+    }
+
+    /// A device pulls, page by page, at most so many.
+    pub(super) async fn pull(&mut self, at: usize, limit: usize, pages: usize, fate: Fate, trouble: Trouble) -> Result<(), Violation> {
+        let (user, device) = (self.devices[at].user.clone(), self.devices[at].id.clone());
+        for page in 0..pages {
+            let before = self.ledgers[&user].known();
+            let pull = self.devices[at].pull(limit);
+            // Only the first page has bad luck, or a pull of many pages would never end.
+            let (fate, trouble) = if page == 0 { (fate, trouble) } else { (Fate::Delivered, Trouble::None) };
+            let answer = self.exchange(&user, &device, Ask::Pull(pull.clone()), fate, trouble).await?;
+            match answer {
+                Answer::Pulled(answer) => {
+                    page_is_sound(&pull, &answer)?;
+                    if self.heard_page(at, &before, &answer)? {
+                        return Ok(());
+                    }
+                }
+                Answer::Refused { status: 410, .. } => self.devices[at].resync(),
+                _ => return Ok(()),
+            }
+        }
+        if pages == ENDLESS {
+            return Err(violation("every pull ends", format!("{} had {ENDLESS} pages", short(&device))));
+        }
+        Ok(())
+    }
+
+    pub(super) fn arrives(&mut self, user: &str, ask: &Ask) {
+        if let (Ask::Push(push), Some(ledger)) = (ask, self.ledgers.get_mut(user)) {
+            ledger.arrived(push);
+        }
+    }
+
+    async fn deliver_late(&mut self) -> Result<(), Violation> {
+        if self.late.is_empty() {
+            return Ok(());
+        }
+        let (user, device, ask) = self.late.remove(self.random.below(self.late.len()));
+        self.arrives(&user, &ask);
+        let answer = self.world.ask(&[(user, device.clone(), ask.clone())], Trouble::None).await?;
+        self.requests += 1;
+        let answer = answer.first().map_or_else(String::new, Answer::brief);
+        self.note(format!("late: {} {}: {answer}", short(&device), describe(&ask)));
+        Ok(())
+    }
+
+    async fn offline(&mut self) -> Result<(), Violation> {
+        for user in [PERSON, STRANGER] {
+            let stored = self.audit(user).await?;
+            if let Some(ledger) = self.ledgers.get_mut(user) {
+                ledger.settle(&stored);
+            }
+        }
+        let days = self.random.pick(&[8, 8, 20, 35, 185]);
+        self.note(format!("{days} days pass"));
+        self.world.advance(days * 86_400).await;
+        Ok(())
+    }
+
+    async fn erase(&mut self) -> Result<(), Violation> {
+        let Some(at) = self.devices.iter().position(|device| device.user == PERSON) else { return Ok(()) };
+        let device = self.devices[at].id.clone();
+        self.exchange(PERSON, &device, Ask::Erase, Fate::Delivered, Trouble::None).await?;
+        if let Some(ledger) = self.ledgers.get_mut(PERSON) {
+            ledger.erased();
+        }
+        let ids = self.devices[at].shown();
+        self.devices[at].synced.clear();
+        self.devices[at].outbox.clear();
+        for device in self.devices.iter_mut().filter(|device| device.user == PERSON) {
+            device.resync();
+            device.fresh_clocks();
+        }
+        self.old_cursors.clear();
+        // Nothing of before the erase may come late where its clock could pass for one of after it.
+        self.late.retain(|(user, _, ask)| user != PERSON || !matches!(ask, Ask::Push(_)));
+        for id in ids {
+            let data = self.content(false);
+            let now = self.world.now();
+            let parents = self.devices[at].change(&id, Some(data.clone()), now, false);
+            if let Some(ledger) = self.ledgers.get_mut(PERSON) {
+                ledger.made(&id, &data, parents);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a page; whether it was the last.
+    pub(super) fn heard_page(&mut self, at: usize, before: &super::ledger::Known, page: &Pulled) -> Result<bool, Violation> {
+        let user = self.devices[at].user.clone();
+        let Some(ledger) = self.ledgers.get_mut(&user) else { return Ok(true) };
+        ledger.pulled(before, page)?;
+        self.devices[at].pulled(page);
+        if page.has_more {
+            return Ok(false);
+        }
+        ledger.complete(before, short(&self.devices[at].id), &self.devices[at].synced)?;
+        Ok(true)
+    }
+
+    /// Takes the answer to a push.
+    pub(super) fn heard_push(
+        &mut self,
+        at: usize,
+        before: &super::ledger::Known,
+        sent: &super::device::Sent,
+        answer: &Answer,
+    ) -> Result<(), Violation> {
+        let user = self.devices[at].user.clone();
+        match answer {
+            Answer::Pushed(pushed) => {
+                let Some(ledger) = self.ledgers.get_mut(&user) else { return Ok(()) };
+                ledger.pushed(before, sent, pushed)?;
+                let (seed, mut contents) = (self.plan.seed, self.contents);
+                let mut merges = || {
+                    contents += 1;
+                    format!("m{seed}-{contents}")
+                };
+                let made = self.devices[at].pushed(sent, pushed, &mut merges);
+                self.contents = contents;
+                for (id, data, parents) in made {
+                    ledger.made(&id, &data, parents);
+                }
+                Ok(())
+            }
+            Answer::Refused { status: 410, .. } => {
+                self.devices[at].resync();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The last characters of a device id: the rest is alike.
+pub(super) fn short(device: &str) -> &str {
+    device.get(device.len().saturating_sub(4)..).unwrap_or(device)
+}
+
+fn brief(data: &str) -> String {
+    data.chars().take(24).collect()
+}
+
+fn describe(ask: &Ask) -> String {
+    match ask {
+        Ask::Push(push) => {
+            let entries = push.entries.iter().map(|entry| {
+                let mark = if entry.is_deleted { "-" } else { "" };
+                format!("{mark}{}{}", entry.id, entry.vector_clock.compact_json())
+            });
+            let words: Vec<String> = entries.chain(push.deleted_ids.iter().map(|id| format!("--{id}"))).collect();
+            let more = if words.len() > 6 { ", …" } else { "" };
+            format!("pushes {} [{}{more}]", words.len(), words[..words.len().min(6)].join(", "))
+        }
+        Ask::Pull(pull) => {
+            let from = match (&pull.cursor, pull.last_sync_at) {
+                (Some(_), _) => "from its cursor".to_owned(),
+                (None, Some(at)) => format!("since {at}"),
+                (None, None) => "in full".to_owned(),
+            };
+            format!("pulls {from}, {} a page", pull.limit)
+        }
+        Ask::Status => "asks for the status".to_owned(),
+        Ask::History(id) => format!("asks for the history of {id}"),
+        Ask::Erase => "erases the space".to_owned(),
+    }
+}
+
+/// Pages between the first and the last of a pull would fill the trace.
+fn is_in_the_middle(ask: &Ask, answer: &Answer) -> bool {
+    matches!((ask, answer), (Ask::Pull(pull), Answer::Pulled(page)) if pull.cursor.is_some() && page.has_more)
+}
+
+/// Only what `design/sync.md` allows may be answered.
+pub(super) fn expected(ask: &Ask, answer: &Answer, trouble: Trouble) -> Result<(), Violation> {
+    let in_trouble = trouble != Trouble::None;
+    let allowed = match (ask, answer) {
+        (_, Answer::Refused { status: 503, .. } | Answer::Lost) => in_trouble,
+        (Ask::Pull(pull), Answer::Refused { status: 410, .. }) => pull.cursor.is_some(),
+        (Ask::Push(push), Answer::Refused { status: 410, .. }) => push.base_cursor.is_some(),
+        (_, Answer::Refused { .. }) => false,
+        _ => true,
+    };
+    if allowed { Ok(()) } else { Err(violation("a request is answered 200, or 503 in trouble", answer.brief())) }
+}
+
+fn page_is_sound(pull: &super::wire::Pull, page: &Pulled) -> Result<(), Violation> {
+    let limit = if pull.cursor.is_none() && pull.last_sync_at.is_some() { 1_000 } else { pull.limit };
+    let ids: Vec<&String> = page.tombstones.iter().map(|dead| &dead.id).collect();
+    let stuck = page.items() == 0 && page.has_more && pull.cursor.as_ref() == Some(&page.cursor);
+    let is_position = |at: u64| at >= 1_000_000;
+    let back = pull.cursor.is_none()
+        && !page.snapshot
+        && pull.last_sync_at.is_some_and(|at| is_position(at) && is_position(page.server_timestamp) && page.server_timestamp < at);
+    let what = if page.items() > limit {
+        "a page holds no more than its limit"
+    } else if ids != page.deleted_ids.iter().collect::<Vec<_>>() {
+        "deleted_ids are the tombstones"
+    } else if page.complete == page.has_more {
+        "a page is the last or has more"
+    } else if stuck {
+        "a page is never empty with has_more unless the cursor moved"
+    } else if back {
+        "monotonic reads"
+    } else {
+        return Ok(());
+    };
+    let found = Answer::Pulled(page.clone()).brief();
+    Err(violation(what, format!("asked {pull:?}, answered {found}")))
+}
