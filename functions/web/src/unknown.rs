@@ -56,13 +56,15 @@ fn paths(document: &str) -> Vec<Known> {
     let is_method = |name: &&String| Method::from_bytes(name.to_uppercase().as_bytes()).is_ok_and(|method| is_usual(&method));
     let paths = document["paths"].as_object().into_iter().flatten();
     paths
-        .map(|(path, item)| Known {
-            segments: path
-                .trim_start_matches('/')
-                .split('/')
-                .map(|segment| (!segment.starts_with('{')).then(|| segment.to_owned()))
-                .collect(),
-            methods: item.as_object().into_iter().flat_map(|item| item.keys()).filter(is_method).map(|name| name.to_uppercase()).collect(),
+        .map(|(path, item)| {
+            let segments = path.trim_start_matches('/').split('/');
+            let methods = item.as_object().into_iter().flat_map(|item| item.keys()).filter(is_method);
+            let mut known = Known {
+                segments: segments.map(|segment| (!segment.starts_with('{')).then(|| segment.to_owned())).collect(),
+                methods: methods.map(|name| name.to_uppercase()).collect(),
+            };
+            known.methods.sort_unstable();
+            known
         })
         .collect()
 }
@@ -82,7 +84,7 @@ mod tests {
             let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
             known.iter().filter(|known| known.fits(&segments)).map(|known| known.methods.join(",")).collect::<Vec<_>>()
         };
-        assert_eq!(of("/a/c"), ["GET,DELETE"]);
+        assert_eq!(of("/a/c"), ["DELETE,GET"]);
         assert_eq!(of("/a/b").len(), 2);
         assert!(of("/a/").is_empty() && of("/a/b/c").is_empty() && of("/").is_empty());
     }

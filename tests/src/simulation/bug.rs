@@ -52,6 +52,8 @@ pub enum Bug {
     SpacesMixed,
     /// The digest does not follow a merge.
     DigestDrifts,
+    /// The server's own count begins at 1 again after an erase.
+    ServerCountBeginsAnew,
     /// A page number of a full pull without cursor is given to another place.
     PageNumberReused,
     /// Between: history answers come back empty.
@@ -66,7 +68,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them; the ten of the plan first.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::CursorByClientTime,
         Self::StaleOverwrite,
         Self::LostMerge,
@@ -87,6 +89,7 @@ impl Bug {
         Self::ClockGoesBack,
         Self::SpacesMixed,
         Self::DigestDrifts,
+        Self::ServerCountBeginsAnew,
         Self::PageNumberReused,
         Self::HistoryDropped,
         Self::PageCut,
@@ -127,6 +130,7 @@ impl Bug {
             Self::ClockGoesBack => "a merge that keeps the older clock",
             Self::SpacesMixed => "spaces not told apart",
             Self::DigestDrifts => "digest that misses merges",
+            Self::ServerCountBeginsAnew => "the server's count begins anew after an erase",
             Self::PageNumberReused => "a page number given to two places",
             Self::HistoryDropped => "history answers dropped",
             Self::PageCut => "last item of a page dropped",

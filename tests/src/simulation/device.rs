@@ -262,17 +262,6 @@ impl Device {
         }
     }
 
-    /// Gives what waits the clocks of a space that begins anew: the server's own count begins anew there, and a clock of
-    /// before would pass for one that has seen it.
-    pub fn fresh_clocks(&mut self) {
-        for change in self.outbox.iter_mut().filter(|change| change.has_clock()) {
-            let tick = self.ticks.entry(change.id.clone()).or_insert(0);
-            *tick += 1;
-            change.clock = [(self.id.clone(), *tick)].into_iter().collect();
-            change.is_sent = false;
-        }
-    }
-
     /// Begins anew after a 410, or with a space that was erased.
     pub fn resync(&mut self) {
         self.cursor = None;

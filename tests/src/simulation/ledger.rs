@@ -56,12 +56,14 @@ impl Ledger {
         self.known.clone()
     }
 
-    /// The space was erased: clocks begin anew, and nothing of before is owed.
+    /// The space was erased: clocks begin anew, and nothing that arrived before is owed.
     pub fn erased(&mut self) {
         // A request of before may still arrive, so its contents stay known.
         let made = std::mem::take(&mut self.made);
         let without_clock = std::mem::take(&mut self.without_clock);
-        *self = Self { made, without_clock, ..Self::default() };
+        let mut settled = std::mem::take(&mut self.settled);
+        settled.append(&mut self.arrived);
+        *self = Self { made, without_clock, settled, ..Self::default() };
     }
 
     /// The contents that `data` was made from, and theirs.

@@ -16,7 +16,7 @@ pub(super) const PERSON: &str = "ada";
 /// Somebody else, who uses the same entry ids.
 pub(super) const STRANGER: &str = "eve";
 /// Lines of the trace that are kept.
-const TRACE: usize = 60000;
+const TRACE: usize = 100;
 /// Pages a pull may have before it is taken for endless.
 const ENDLESS: usize = 5_000;
 
@@ -113,7 +113,8 @@ impl Story {
         let id = self.world.join(user).await;
         let drawn = self.random.weighted(&[(6, Kind::Modern), (2, Kind::SeedClocked), (2, Kind::SeedBare)]);
         let mut device = Device::new(user, &id, kind.or(drawn).unwrap_or(Kind::Modern));
-        device.trusts_push = self.random.chance(50);
+        // Without clocks a late repetition may win over a newer version, and a push's answer goes past one's own commits.
+        device.trusts_push = device.kind == Kind::SeedClocked && self.random.chance(50);
         device.rejects = device.kind == Kind::Modern && self.random.chance(15);
         self.note(format!("{} joins: {user}, {:?}, rejects {}", short(&id), device.kind, device.rejects));
         self.devices.push(device);
@@ -412,11 +413,8 @@ impl Story {
         self.devices[at].outbox.clear();
         for device in self.devices.iter_mut().filter(|device| device.user == PERSON) {
             device.resync();
-            device.fresh_clocks();
         }
         self.old_cursors.clear();
-        // Nothing of before the erase may come late where its clock could pass for one of after it.
-        self.late.retain(|(user, _, ask)| user != PERSON || !matches!(ask, Ask::Push(_)));
         for id in ids {
             let data = self.content(false);
             let now = self.world.now();

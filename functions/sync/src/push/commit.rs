@@ -246,8 +246,14 @@ fn write(
     for lost in &plan.lost {
         let version = version(items, lost, contents)?;
         let partition = space.history(&lost.id);
-        let row = history::item(plan.seq, version.clock, version.content, version.author, lost.reason, kept_until);
-        transaction.put_item(table, &keys::sync::version(&partition, plan.seq, &version.hash), row, Expr::always())?;
+        let (seq, key) = if committed.is_some() {
+            (plan.seq, keys::sync::version(&partition, plan.seq, &version.hash))
+        } else {
+            let (head, ms) = (space.meta.head, space.app.core.clock.now().as_millisecond());
+            (head, keys::sync::version_between(&partition, head, ms, &version.hash))
+        };
+        let row = history::item(seq, version.clock, version.content, version.author, lost.reason, kept_until);
+        transaction.put_item(table, &key, row, Expr::always())?;
         if lost.once {
             let fresh = Expr::condition("attribute_not_exists(pk) OR #ttl <= :now").name("#ttl", "ttl").value(":now", now);
             transaction.put_item(table, &keys::sync::marker(&partition, &version.hash), history::marker(kept_until), fresh)?;

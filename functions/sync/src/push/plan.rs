@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use satchel_domain::sync::chunk::{Fill, next_seq};
 use satchel_domain::sync::decide::{Reason, Refusal, Side, Write};
-use satchel_domain::sync::{Decision, Policy, Stored, Totals, decide};
+use satchel_domain::sync::{Decision, Policy, Stored, Totals, decide_since};
 use satchel_store::keys;
 use satchel_store::sync::{EntryRow, Touched, size};
 
@@ -84,7 +84,7 @@ pub(crate) fn plan(
             }
         };
         let there = stored.get(&item.id);
-        let step = match decide(there.map(|row| &row.stored), &change.incoming, policy, now) {
+        let step = match decide_since(space.meta.base, there.map(|row| &row.stored), &change.incoming, policy, now) {
             Decision::Write(write) => {
                 written(space, &plan, Target { at, item, change, there, device, now }, write)
             }

@@ -41,12 +41,21 @@ async fn invalid_utf8_is_400() {
 }
 
 #[tokio::test]
-async fn deep_nesting_is_400() {
+async fn deep_nesting_is_refused_where_it_is_read_and_ignored_where_it_is_not() {
     let (stack, phone, _) = two_devices().await;
-    let deep = format!("{{\"device_id\":\"{}\",\"x\":{}{}}}", phone.device_id, "[".repeat(50_000), "]".repeat(50_000));
-    for path in BODIES {
-        assert_eq!(raw(&stack, &phone, path, deep.clone()).await.status, 400);
+    let nested = |field: &str, open: &str, close: &str| {
+        format!("{{\"{field}\":{}{},\"device_id\":\"{}\"}}", open.repeat(50_000), close.repeat(50_000), phone.device_id)
+    };
+    for (path, field) in [("/sync/push", "entries"), ("/sync/push", "deleted_ids"), ("/sync/pull", "vector_clock")] {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let answer = raw(&stack, &phone, path, nested(field, open, close)).await;
+            assert!([400, 422].contains(&answer.status), "{answer}");
+        }
     }
+    for path in BODIES {
+        raw(&stack, &phone, path, nested("unknown", "[", "]")).await.ok();
+    }
+    assert_eq!(status(&stack, &phone).await["head"], 0);
 }
 
 #[tokio::test]

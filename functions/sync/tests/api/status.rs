@@ -48,6 +48,10 @@ async fn limits_and_parameters_are_told() {
 #[tokio::test]
 async fn devices_are_named_and_say_where_they_stand() {
     let (stack, phone, laptop) = two_devices().await;
+    for (device, name, platform) in [(&phone, "ada's phone", "ios"), (&laptop, "Ada's Mac", "macos")] {
+        let body = json!({ "device_name": name, "platform": platform });
+        stack.post("/devices").auth(device).json(body).send().await.ok();
+    }
     push(&stack, &phone, &many(3, 5)).await;
     let at = pull(&stack, &laptop, json!({ "last_sync_at": null })).await["server_timestamp"].clone();
     pull(&stack, &laptop, json!({ "last_sync_at": at })).await;

@@ -116,12 +116,13 @@ impl VectorClock {
         Self(merged)
     }
 
-    /// The clock with the server's count one higher.
+    /// The clock with the server's count one higher, and higher than `base`: the first position of the epoch, before which
+    /// counts of an erased or lost history may lie.
     #[must_use]
-    pub fn ticked_by_server(&self) -> Self {
+    pub fn ticked_by_server(&self, base: u64) -> Self {
         let mut ticked = self.0.clone();
         let count = ticked.entry(SERVER.to_owned()).or_insert(0);
-        *count = count.saturating_add(1).min(MAX_COUNT);
+        *count = (*count).max(base).saturating_add(1).min(MAX_COUNT);
         Self(ticked)
     }
 

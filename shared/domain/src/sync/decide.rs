@@ -94,17 +94,23 @@ pub enum Refusal {
     ClockFull,
 }
 
-/// What `incoming` does to `stored` at `now` (Unix seconds).
+/// What `incoming` does to `stored` at `now` (Unix seconds), in a space that was neither erased nor restored.
 pub fn decide(stored: Option<&Stored>, incoming: &Incoming, policy: Policy, now: i64) -> Decision {
+    decide_since(0, stored, incoming, policy, now)
+}
+
+/// [`decide`] in an epoch whose positions begin after `base`. So do the server's own counts: were they to begin at 1 again,
+/// an edit that was made from an erased version would pass for one that has seen the new one, and replace it unseen.
+pub fn decide_since(base: u64, stored: Option<&Stored>, incoming: &Incoming, policy: Policy, now: i64) -> Decision {
     let clock = incoming.clock.clone().with_server_at_most(stored.map(|stored| &stored.clock));
     let besides = stored.map_or(clock.device_keys(), |stored| clock.keys_besides(&stored.clock));
     if besides > MAX_NEW_KEYS {
         return Decision::Invalid(Refusal::TooManyKeys);
     }
     let decision = match stored {
-        None => against_nothing(clock, incoming, now),
-        Some(stored) if clock.is_empty() && incoming.deletes() => delete_without_clock(stored, incoming, now),
-        Some(stored) if clock.is_empty() => edit_without_clock(stored, incoming, policy, now),
+        None => against_nothing(base, clock, incoming, now),
+        Some(stored) if clock.is_empty() && incoming.deletes() => delete_without_clock(base, stored, incoming, now),
+        Some(stored) if clock.is_empty() => edit_without_clock(base, stored, incoming, policy, now),
         Some(stored) => against_stored(stored, clock, incoming, policy, now),
     };
     match decision {
@@ -113,10 +119,10 @@ pub fn decide(stored: Option<&Stored>, incoming: &Incoming, policy: Policy, now:
     }
 }
 
-fn against_nothing(clock: VectorClock, incoming: &Incoming, now: i64) -> Decision {
+fn against_nothing(base: u64, clock: VectorClock, incoming: &Incoming, now: i64) -> Decision {
     let clock = match (clock.is_empty(), incoming.deletes()) {
         (true, true) => return Decision::Unchanged,
-        (true, false) => clock.ticked_by_server(),
+        (true, false) => clock.ticked_by_server(base),
         (false, _) => clock,
     };
     Decision::Write(Write {
@@ -196,7 +202,7 @@ fn concurrent(stored: &Stored, clock: &VectorClock, incoming: &Incoming, policy:
 }
 
 /// A seed's edit: a replay cannot be told from an edit, so it goes by rank.
-fn edit_without_clock(stored: &Stored, incoming: &Incoming, policy: Policy, now: i64) -> Decision {
+fn edit_without_clock(base: u64, stored: &Stored, incoming: &Incoming, policy: Policy, now: i64) -> Decision {
     if incoming.is_same_as(stored) {
         return Decision::Unchanged;
     }
@@ -207,7 +213,7 @@ fn edit_without_clock(stored: &Stored, incoming: &Incoming, policy: Policy, now:
     if rank <= stored.rank {
         return Decision::Keep { reason: Reason::Lost };
     }
-    let clock = stored.clock.ticked_by_server();
+    let clock = stored.clock.ticked_by_server(base);
     Decision::Write(Write {
         content: Side::Incoming,
         deleted: false,
@@ -221,7 +227,7 @@ fn edit_without_clock(stored: &Stored, incoming: &Incoming, policy: Policy, now:
 
 /// A seed's deletion (`deleted_ids`, or an entry without clock): it deletes the version that is stored now, unless its
 /// device shows that it had not seen what another wrote since. Then nothing is written, or a repetition would not be one.
-fn delete_without_clock(stored: &Stored, incoming: &Incoming, now: i64) -> Decision {
+fn delete_without_clock(base: u64, stored: &Stored, incoming: &Incoming, now: i64) -> Decision {
     if stored.deleted {
         return Decision::Unchanged;
     }
@@ -231,7 +237,7 @@ fn delete_without_clock(stored: &Stored, incoming: &Incoming, now: i64) -> Decis
     if unseen {
         return Decision::ServerStands;
     }
-    let clock = stored.clock.ticked_by_server();
+    let clock = stored.clock.ticked_by_server(base);
     Decision::Write(Write {
         content: Side::Incoming,
         deleted: true,

@@ -18,6 +18,6 @@ mod decide_tests;
 
 pub use clock::{Relation, VectorClock};
 pub use cursor::Cursor;
-pub use decide::{Decision, Policy, decide};
+pub use decide::{Decision, Policy, decide, decide_since};
 pub use totals::Totals;
 pub use version::{Content, Form, Incoming, Rank, Stored};

@@ -7,7 +7,8 @@
 //! | commit record | `S#<space>#<generation>` | `C#<seq, 16 digits>` |
 //! | entry | `S#<space>#<generation>` | `E#<entry id>` |
 //! | device | `S#<space>#<generation>` | `D#<device>` |
-//! | version in history | `H#<space>#<generation>#<entry id>` | `V#<seq, 16 digits>#<content hash>` |
+//! | version in history, put there by a commit | `H#<space>#<generation>#<entry id>` | `V#<seq, 16 digits>#<content hash>` |
+//! | version in history, put there without one | `H#<space>#<generation>#<entry id>` | `V#<head, 16 digits>~<ms, 16 digits>#<content hash>` |
 //! | marker of a kept content | `H#<space>#<generation>#<entry id>` | `X#<content hash>` |
 //!
 //! A space is a user's today; keying by space is what allows sharing later. An entry id has no `#`, so no id reaches
@@ -81,9 +82,15 @@ pub fn history(space: &str, generation: u64, id: &str) -> String {
     format!("H#{space}#{generation}#{id}")
 }
 
-/// A version in history.
+/// A version in history, put there by the commit `seq`.
 pub fn version(history: &str, seq: u64, hash: &[u8; 32]) -> Key {
     Key::new(history, format!("{VERSION}{seq:016}#{}", hex(&hash[..8])))
+}
+
+/// A version in history, put there without a commit while the head was `head`, at `ms` (Unix milliseconds): after what
+/// that commit put there, before what the next one does.
+pub fn version_between(history: &str, head: u64, ms: i64, hash: &[u8; 32]) -> Key {
+    Key::new(history, format!("{VERSION}{head:016}~{ms:016}#{}", hex(&hash[..8])))
 }
 
 /// A version in history by its sort key, as a page's cursor has it.

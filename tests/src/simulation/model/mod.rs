@@ -279,7 +279,7 @@ impl Space {
 
     fn half_a_chunk(&mut self, items: &[(String, Incoming)], reject: bool, now: i64) {
         for (id, incoming) in &items[..items.len().div_ceil(2)] {
-            if let Act::Write { mut row, .. } = act(self.rows.get(id), incoming, reject, now, None) {
+            if let Act::Write { mut row, .. } = act(self.base, self.rows.get(id), incoming, reject, now, None) {
                 row.seq = self.head;
                 self.rows.insert(id.clone(), row);
             }
@@ -295,7 +295,7 @@ impl Space {
             if !ids.insert(id) || results.len() == WINDOW {
                 break;
             }
-            let action = act(self.rows.get(id), incoming, reject, now, bug);
+            let action = act(self.base, self.rows.get(id), incoming, reject, now, bug);
             let key = (id.clone(), incoming.hash());
             let cost = match &action {
                 Act::Write { lost, .. } => 1 + usize::from(lost.is_some()),

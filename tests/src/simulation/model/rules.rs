@@ -63,12 +63,13 @@ pub(super) enum Act {
     },
 }
 
-fn ticked(clock: &VectorClock) -> VectorClock {
-    clock.merged(&[("srv", clock.get("srv") + 1)].into_iter().collect())
+fn ticked(base: u64, clock: &VectorClock) -> VectorClock {
+    clock.merged(&[("srv", clock.get("srv").max(base) + 1)].into_iter().collect())
 }
 
 /// What `incoming` does to `stored`.
-pub(super) fn act(stored: Option<&Row>, incoming: &Incoming, reject: bool, now: i64, bug: Option<Bug>) -> Act {
+pub(super) fn act(base: u64, stored: Option<&Row>, incoming: &Incoming, reject: bool, now: i64, bug: Option<Bug>) -> Act {
+    let base = if bug == Some(Bug::ServerCountBeginsAnew) { 0 } else { base };
     let is = |planted: Bug| bug == Some(planted);
     let rank = incoming.rank(now);
     let new = |clock: VectorClock, content_clock: VectorClock, rank: Rank| Row {
@@ -87,7 +88,7 @@ pub(super) fn act(stored: Option<&Row>, incoming: &Incoming, reject: bool, now: 
     let Some(stored) = stored else {
         return match (clock.is_empty(), &incoming.data) {
             (true, None) => Act::Unchanged,
-            (true, Some(_)) => plain(new(ticked(&clock), ticked(&clock), rank), None),
+            (true, Some(_)) => plain(new(ticked(base, &clock), ticked(base, &clock), rank), None),
             (false, _) => plain(new(clock.clone(), clock, rank), None),
         };
     };
@@ -100,7 +101,7 @@ pub(super) fn act(stored: Option<&Row>, incoming: &Incoming, reject: bool, now: 
         if same && !is(Bug::RetryIsNew) {
             return Act::Unchanged;
         }
-        let next = ticked(&stored.clock);
+        let next = ticked(base, &stored.clock);
         if incoming.data.is_none() {
             let unseen = incoming.position.is_some_and(|position| stored.seq > position);
             if unseen && stored.written_by != incoming.device {
