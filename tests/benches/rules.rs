@@ -81,8 +81,9 @@ fn sync(criterion: &mut Criterion) {
 fn tokens(criterion: &mut Criterion) {
     let key = p256::SecretKey::from_slice(&[7; 32]).expect("a scalar");
     let pem = key.to_pkcs8_pem(LineEnding::LF).expect("a PEM");
-    let mut jwk: serde_json::Value = serde_json::from_str(&key.public_key().to_jwk_string()).expect("a JWK");
-    jwk["kid"] = "k1".into();
+    let signing = EncodingKey::from_ec_pem(pem.as_bytes()).expect("a key");
+    let mut jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&signing, Algorithm::ES256).expect("a JWK");
+    jwk.common.key_id = Some("k1".to_owned());
     let verifier = Verifier::from_jwks(&json!({ "keys": [jwk] }).to_string(), "satchel", "satchel-app").expect("a JWKS");
     let claims = json!({
         "iss": "satchel", "aud": "satchel-app", "sub": "usr_01ARZ3NDEKTSV4RRFFQ69G5FAV", "did": "dev_01ARZ3NDEKTSV4RRFFQ69G5FAV",
@@ -91,7 +92,6 @@ fn tokens(criterion: &mut Criterion) {
     });
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some("k1".to_owned());
-    let signing = EncodingKey::from_ec_pem(pem.as_bytes()).expect("a key");
     let token = jsonwebtoken::encode(&header, &claims, &signing).expect("a token");
     let now = Timestamp::from_second(NOW).expect("a time");
     verifier.claims(&token, now).expect("the token is believed");

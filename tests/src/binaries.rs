@@ -28,7 +28,11 @@ pub enum BinaryError {
 
 /// A folder with built binaries.
 #[derive(Debug, Clone)]
-pub struct Binaries(PathBuf);
+pub struct Binaries {
+    folder: PathBuf,
+    /// When the running executable was built: what changed later, while tests run, says nothing about the binaries.
+    until: Option<SystemTime>,
+}
 
 impl Binaries {
     /// The folder of the running executable's profile: a test lies in its `deps`.
@@ -36,17 +40,17 @@ impl Binaries {
         let exe = std::env::current_exe().unwrap_or_default();
         let folder = exe.parent().unwrap_or(Path::new("."));
         let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
-        Self(folder.to_owned())
+        Self { folder: folder.to_owned(), until: modified(&exe) }
     }
 
     /// The folder `folder`.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self(folder.into())
+        Self { folder: folder.into(), until: std::env::current_exe().ok().as_deref().and_then(modified) }
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        &self.0
+        &self.folder
     }
 
     /// The binary `name`, where it is there and no older than its sources.
@@ -54,13 +58,14 @@ impl Binaries {
     /// # Errors
     /// [`BinaryError`].
     pub fn find(&self, name: &str) -> Result<PathBuf, BinaryError> {
-        let path = self.0.join(name);
+        let path = self.folder.join(name);
         let Ok(built) = path.metadata().and_then(|it| it.modified()) else {
-            return Err(BinaryError::Missing { name: name.to_owned(), folder: self.0.display().to_string() });
+            return Err(BinaryError::Missing { name: name.to_owned(), folder: self.folder.display().to_string() });
         };
         // Cargo leaves beside each binary the list of what it was made of.
-        let list = std::fs::read_to_string(self.0.join(format!("{name}.d"))).unwrap_or_default();
-        let younger = |source: &Path| modified(source).is_some_and(|at| at > built);
+        let list = std::fs::read_to_string(self.folder.join(format!("{name}.d"))).unwrap_or_default();
+        let until = self.until;
+        let younger = |source: &Path| modified(source).is_some_and(|at| at > built && until.is_none_or(|until| at <= until));
         match sources(&list).into_iter().find(|source| younger(source)) {
             Some(source) => Err(BinaryError::Stale { name: name.to_owned(), source_file: source.display().to_string() }),
             None => Ok(path),

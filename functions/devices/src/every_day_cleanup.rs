@@ -48,7 +48,8 @@ enum Done {
 }
 
 pub(crate) fn build(env: &Env) -> Result<Entry, Complaints> {
-    let (devices, accounts) = env.settings.read(|settings| (settings.text("TABLE_DEVICES"), settings.text("TABLE_ACCOUNTS")))?;
+    let (devices, accounts) =
+        env.settings.read(|settings| (settings.text("TABLE_DEVICES"), settings.text("TABLE_ACCOUNTS")))?;
     let client = env.aws.dynamodb();
     let app = Arc::new(App {
         clock: env.clock.clone(),
@@ -82,7 +83,8 @@ impl App {
         let mut after: Option<Key> = None;
         loop {
             let page = devices::due(&self.devices, shard, today, after).await?;
-            let mut work = stream::iter(page.rows).map(|due| async move { self.look(&due, now).await }).buffer_unordered(AT_ONCE);
+            let mut work =
+                stream::iter(page.rows).map(|due| async move { self.look(&due, now).await }).buffer_unordered(AT_ONCE);
             while let Some(done) = work.next().await {
                 match done {
                     Ok(Done::Retired) => tally.retired += 1,
@@ -108,7 +110,8 @@ impl App {
             devices::forget_due(&self.devices, due).await?;
             return Ok(Done::Left);
         };
-        let session = sessions::get(&self.accounts, &due.user_id, &due.device_id).await?.filter(|session| session.is_live());
+        let session =
+            sessions::get(&self.accounts, &due.user_id, &due.device_id).await?.filter(|session| session.is_live());
         // A device that only syncs says nothing here, but it refreshes its token.
         let seen = session.as_ref().map_or(0, |session| session.last_used_at).max(row.last_seen());
         let done = match fate(seen, now.as_second()) {

@@ -16,11 +16,15 @@ pub use app::App;
 /// The routes.
 pub const HTTP: Function = Function { name: "devices", build: |env| Box::pin(async move { http(&env) }) };
 /// The queue of erased accounts.
-pub const ON_ACCOUNT_ERASED: Function =
-    Function { name: "devices-on-account-erased", build: |env| Box::pin(async move { on_account_erased::build(&env) }) };
+pub const ON_ACCOUNT_ERASED: Function = Function {
+    name: "devices-on-account-erased",
+    build: |env| Box::pin(async move { on_account_erased::build(&env) }),
+};
 /// The daily clean-up.
-pub const EVERY_DAY_CLEANUP: Function =
-    Function { name: "devices-every-day-cleanup", build: |env| Box::pin(async move { every_day_cleanup::build(&env) }) };
+pub const EVERY_DAY_CLEANUP: Function = Function {
+    name: "devices-every-day-cleanup",
+    build: |env| Box::pin(async move { every_day_cleanup::build(&env) }),
+};
 /// Every binary of this family.
 pub const FUNCTIONS: &[Function] = &[HTTP, ON_ACCOUNT_ERASED, EVERY_DAY_CLEANUP];
 

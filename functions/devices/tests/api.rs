@@ -33,7 +33,10 @@ async fn describing_creates_and_then_updates() {
     assert_eq!(made["timezone"], "Europe/Vienna");
     assert_eq!(made["created_at"], "2026-01-01T00:00:00Z");
     assert_eq!(made["capabilities"], json!({ "can_inference": false, "inference_models": [] }));
-    assert_eq!((&made["push_enabled"], &made["is_active"], &made["last_heartbeat_at"]), (&json!(true), &json!(true), &Value::Null));
+    assert_eq!(
+        (&made["push_enabled"], &made["is_active"], &made["last_heartbeat_at"]),
+        (&json!(true), &json!(true), &Value::Null)
+    );
     assert!(!first.body.windows(6).any(|part| part == b"abc123"), "the push token came back");
 
     stack.advance(60).await;
@@ -41,7 +44,10 @@ async fn describing_creates_and_then_updates() {
     assert_eq!(second.status, 200);
     let now = second.json();
     assert_eq!((&now["app_version"], &now["device_model"]), (&json!("3.3.0"), &json!("iPhone17,1")));
-    assert_eq!((&now["created_at"], &now["updated_at"]), (&json!("2026-01-01T00:00:00Z"), &json!("2026-01-01T00:01:00Z")));
+    assert_eq!(
+        (&now["created_at"], &now["updated_at"]),
+        (&json!("2026-01-01T00:00:00Z"), &json!("2026-01-01T00:01:00Z"))
+    );
     assert_eq!(now, device(&stack, &ada).await, "the answer is not what is stored");
 }
 
@@ -53,7 +59,13 @@ async fn a_device_that_said_nothing_is_known_by_its_sign_in() {
     assert_eq!(list["devices"].as_array().unwrap().len(), 1);
     let one = device(&stack, &mac).await;
     assert_eq!((&one["platform"], &one["device_name"]), (&json!("macos"), &json!("Ada's Mac")));
-    let changed = stack.patch(&format!("/devices/{}", mac.device_id)).auth(&mac).json(json!({ "push_enabled": false })).send().await.ok();
+    let changed = stack
+        .patch(&format!("/devices/{}", mac.device_id))
+        .auth(&mac)
+        .json(json!({ "push_enabled": false }))
+        .send()
+        .await
+        .ok();
     assert_eq!((&changed["push_enabled"], &changed["device_name"]), (&json!(false), &json!("Ada's Mac")));
 }
 
@@ -74,10 +86,23 @@ async fn wrong_descriptions_are_refused_by_field() {
         let problem = stack.post("/devices").auth(&ada).json(&body).send().await.refused(422, "invalid_input");
         assert_eq!(problem["errors"][0]["field"], field, "{body}");
     }
-    stack.post("/devices").auth(&ada).body("{").header("content-type", "application/json").send().await.refused(400, "malformed_json");
+    stack
+        .post("/devices")
+        .auth(&ada)
+        .body("{")
+        .header("content-type", "application/json")
+        .send()
+        .await
+        .refused(400, "malformed_json");
     stack.post("/devices").auth(&ada).body("{}").send().await.refused(415, "unsupported_media_type");
     stack.post("/devices").json(json!({})).send().await.refused(401, "missing_token");
-    stack.post("/devices").auth(&ada).json(json!({ "device_id": "dev_other" })).send().await.refused(403, "device_id_mismatch");
+    stack
+        .post("/devices")
+        .auth(&ada)
+        .json(json!({ "device_id": "dev_other" }))
+        .send()
+        .await
+        .refused(403, "device_id_mismatch");
     let token = stack.backoffice(&[]).await;
     stack.get("/devices").bearer(&token).send().await.refused(403, "not_for_services");
 }
@@ -158,7 +183,9 @@ async fn of_devices_that_bring_one_token_at_once_exactly_one_has_it() {
     }
     for round in 0..5 {
         let token = format!("token-{}", round % 2);
-        let calls = people.iter().map(|who| stack.post("/devices").auth(who).json(json!({ "platform": "ios", "token": token })).send());
+        let calls = people
+            .iter()
+            .map(|who| stack.post("/devices").auth(who).json(json!({ "platform": "ios", "token": token })).send());
         for answer in join_all(calls.collect()).await {
             assert!(matches!(answer.status, 200 | 201), "{} {:?}", answer.status, answer.body);
         }
@@ -211,7 +238,12 @@ async fn desktops_show_what_they_can_do_and_whether_they_are_there() {
     let mac = stack.sign_in_on("ada", "macos", "Ada's Mac").await;
     let linux = stack.sign_in_on("ada", "linux", "Ada's box").await;
     let can = |who: &Session, models: Value| json!({ "device_id": who.device_id, "can_inference": true, "inference_models": models });
-    let done = stack.post("/devices/capabilities").auth(&mac).json(can(&mac, json!(["llama", "llama", "mistral"]))).send().await;
+    let done = stack
+        .post("/devices/capabilities")
+        .auth(&mac)
+        .json(can(&mac, json!(["llama", "llama", "mistral"])))
+        .send()
+        .await;
     assert_eq!((done.status, done.json()), (200, json!({ "status": "ok" })));
     stack.post("/devices/capabilities").auth(&linux).json(can(&linux, json!([]))).send().await.ok();
     stack.advance(50).await;
@@ -227,7 +259,13 @@ async fn desktops_show_what_they_can_do_and_whether_they_are_there() {
               "inference_models": ["llama", "mistral"], "last_seen": 1_767_225_600 },
         ])
     );
-    stack.post("/devices/capabilities").auth(&mac).json(json!({ "device_id": mac.device_id, "can_inference": false, "inference_models": [] })).send().await.ok();
+    stack
+        .post("/devices/capabilities")
+        .auth(&mac)
+        .json(json!({ "device_id": mac.device_id, "can_inference": false, "inference_models": [] }))
+        .send()
+        .await
+        .ok();
     assert_eq!(stack.get("/devices/capable").auth(&phone).send().await.ok()["devices"].as_array().unwrap().len(), 1);
     let bob = stack.sign_in("bob").await;
     assert_eq!(stack.get("/devices/capable").auth(&bob).send().await.ok(), json!({ "devices": [] }));
@@ -238,7 +276,11 @@ async fn capabilities_are_measured() {
     let stack = Stack::start().await;
     let mac = stack.sign_in_on("ada", "macos", "Mac").await;
     let send = |models: Value| {
-        stack.post("/devices/capabilities").auth(&mac).json(json!({ "device_id": mac.device_id, "can_inference": true, "inference_models": models })).send()
+        stack
+            .post("/devices/capabilities")
+            .auth(&mac)
+            .json(json!({ "device_id": mac.device_id, "can_inference": true, "inference_models": models }))
+            .send()
     };
     send(json!(vec!["m".repeat(128); 64])).await.ok();
     send(json!(vec!["m"; 65])).await.refused(422, "invalid_input");
@@ -252,7 +294,9 @@ async fn capabilities_are_measured() {
 async fn one_key_describes_once() {
     let stack = Stack::start().await;
     let ada = stack.sign_in("ada").await;
-    let send = |name: &str, key: &str| stack.post("/devices").auth(&ada).header("idempotency-key", key).json(json!({ "device_name": name })).send();
+    let send = |name: &str, key: &str| {
+        stack.post("/devices").auth(&ada).header("idempotency-key", key).json(json!({ "device_name": name })).send()
+    };
     let first = send("one", "k").await;
     let again = send("one", "k").await;
     assert_eq!((first.status, again.status), (201, 201));
@@ -261,7 +305,13 @@ async fn one_key_describes_once() {
     send("two", "bad key").await.refused(422, "invalid_input");
     stack.advance(86_400).await;
     let ada = stack.sign_in_again(&ada).await;
-    let later = stack.post("/devices").auth(&ada).header("idempotency-key", "k").json(json!({ "device_name": "two" })).send().await;
+    let later = stack
+        .post("/devices")
+        .auth(&ada)
+        .header("idempotency-key", "k")
+        .json(json!({ "device_name": "two" }))
+        .send()
+        .await;
     assert_eq!(later.status, 200, "a receipt outlived its day");
 }
 

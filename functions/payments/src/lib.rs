@@ -14,8 +14,10 @@ use utoipa_axum::routes;
 /// The routes.
 pub const HTTP: Function = Function { name: "payments", build: |env| Box::pin(async move { http(&env) }) };
 /// The queue of erased accounts.
-pub const ON_ACCOUNT_ERASED: Function =
-    Function { name: "payments-on-account-erased", build: |env| Box::pin(async move { on_account_erased::build(&env) }) };
+pub const ON_ACCOUNT_ERASED: Function = Function {
+    name: "payments-on-account-erased",
+    build: |env| Box::pin(async move { on_account_erased::build(&env) }),
+};
 /// Every binary of this family.
 pub const FUNCTIONS: &[Function] = &[HTTP, ON_ACCOUNT_ERASED];
 

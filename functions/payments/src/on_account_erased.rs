@@ -31,10 +31,8 @@ struct App {
 pub(crate) fn build(env: &Env) -> Result<Entry, Complaints> {
     let (table, queue) =
         env.settings.read(|settings| (settings.text("TABLE_ENTITLEMENTS"), settings.text("QUEUE_ACCOUNT_ERASE")))?;
-    let app = Arc::new(App {
-        entitlements: Table::new(env.aws.dynamodb(), table),
-        report: Queue::new(env.aws.sqs(), queue),
-    });
+    let app =
+        Arc::new(App { entitlements: Table::new(env.aws.dynamodb(), table), report: Queue::new(env.aws.sqs(), queue) });
     Ok(Entry::event(move |event| {
         let app = Arc::clone(&app);
         batch::queue(event, move |message: Erase| Arc::clone(&app).erase(message))

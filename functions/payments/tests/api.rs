@@ -21,7 +21,8 @@ async fn a_grant_shows_in_the_persons_entitlements_and_ends() {
     assert_eq!((uuid.len(), uuid.to_lowercase().as_str()), (36, uuid));
 
     let token = stack.backoffice(&["entitlements:write"]).await;
-    let grant = json!({ "user_id": ada.user_id, "add_on_type": "sync", "expires_at": NOW + 30 * DAY, "reason": "thanks" });
+    let grant =
+        json!({ "user_id": ada.user_id, "add_on_type": "sync", "expires_at": NOW + 30 * DAY, "reason": "thanks" });
     let given = stack.post("/payments/grants").bearer(&token).json(&grant).send().await;
     assert_eq!(given.status, 200);
     let given = given.json();
@@ -43,7 +44,10 @@ async fn a_grant_shows_in_the_persons_entitlements_and_ends() {
     stack.advance(30 * 86_400).await;
     let ada = stack.sign_in_again(&ada).await;
     let over = stack.get("/payments/entitlements").auth(&ada).send().await.ok();
-    assert_eq!((&over["entitlements"][0]["status"], &over["entitlements"][0]["is_active"]), (&json!("expired"), &json!(false)));
+    assert_eq!(
+        (&over["entitlements"][0]["status"], &over["entitlements"][0]["is_active"]),
+        (&json!("expired"), &json!(false))
+    );
 }
 
 #[tokio::test]
@@ -52,7 +56,11 @@ async fn a_new_grant_takes_the_place_of_the_old_one() {
     let ada = stack.sign_in("ada").await;
     let token = stack.backoffice(&["entitlements:write"]).await;
     let give = |expires_at: Value| {
-        stack.post("/payments/grants").bearer(&token).json(json!({ "user_id": ada.user_id, "add_on_type": "sync", "expires_at": expires_at, "reason": "r" })).send()
+        stack
+            .post("/payments/grants")
+            .bearer(&token)
+            .json(json!({ "user_id": ada.user_id, "add_on_type": "sync", "expires_at": expires_at, "reason": "r" }))
+            .send()
     };
     assert_eq!(give(Value::Null).await.ok()["expires_at"], Value::Null);
     assert_eq!(give(json!(NOW + DAY)).await.ok()["expires_at"], NOW + DAY);
@@ -68,16 +76,34 @@ async fn taking_back_ends_it_and_repeats() {
     let stack = Stack::start().await;
     let ada = stack.sign_in("ada").await;
     let token = stack.backoffice(&["entitlements:write"]).await;
-    let revoke = || stack.post("/payments/grants").bearer(&token).json(json!({ "user_id": ada.user_id, "add_on_type": "ai", "revoke": true })).send();
+    let revoke = || {
+        stack
+            .post("/payments/grants")
+            .bearer(&token)
+            .json(json!({ "user_id": ada.user_id, "add_on_type": "ai", "revoke": true }))
+            .send()
+    };
     revoke().await.refused(404, "not_found");
-    stack.post("/payments/grants").bearer(&token).json(json!({ "user_id": ada.user_id, "add_on_type": "ai", "reason": "r" })).send().await.ok();
+    stack
+        .post("/payments/grants")
+        .bearer(&token)
+        .json(json!({ "user_id": ada.user_id, "add_on_type": "ai", "reason": "r" }))
+        .send()
+        .await
+        .ok();
     let gone = revoke().await.ok();
     assert_eq!((&gone["status"], &gone["is_active"]), (&json!("revoked"), &json!(false)));
     stack.advance(5).await;
     assert_eq!(revoke().await.ok(), gone);
     assert_eq!(ledger(&stack).await.len(), 2);
     // Granted anew, it is there again.
-    let again = stack.post("/payments/grants").bearer(&token).json(json!({ "user_id": ada.user_id, "add_on_type": "ai", "reason": "r" })).send().await.ok();
+    let again = stack
+        .post("/payments/grants")
+        .bearer(&token)
+        .json(json!({ "user_id": ada.user_id, "add_on_type": "ai", "reason": "r" }))
+        .send()
+        .await
+        .ok();
     assert_eq!(again["is_active"], true);
 }
 
@@ -103,7 +129,8 @@ async fn wrong_grants_are_refused() {
     ] {
         let mut body = good.clone();
         body[field] = value.clone();
-        let problem = stack.post("/payments/grants").bearer(&token).json(&body).send().await.refused(422, "invalid_input");
+        let problem =
+            stack.post("/payments/grants").bearer(&token).json(&body).send().await.refused(422, "invalid_input");
         assert_eq!(problem["errors"][0]["field"], field, "{value}");
     }
     assert!(stack.rows("EntitlementsTable").await.is_empty());
@@ -120,7 +147,10 @@ async fn a_grant_reaches_its_person_only() {
     let stack = Stack::start().await;
     let (ada, bob) = (stack.sign_in("ada").await, stack.sign_in("bob").await);
     stack.grant(&ada.user_id, "sync", 30).await;
-    assert_eq!(stack.get("/payments/entitlements").auth(&ada).send().await.ok()["entitlements"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        stack.get("/payments/entitlements").auth(&ada).send().await.ok()["entitlements"].as_array().unwrap().len(),
+        1
+    );
     let of_bob = stack.get("/payments/entitlements").auth(&bob).send().await.ok();
     assert_eq!(of_bob["entitlements"], json!([]));
 }
@@ -131,7 +161,12 @@ async fn one_key_grants_once() {
     let ada = stack.sign_in("ada").await;
     let token = stack.backoffice(&["entitlements:write"]).await;
     let give = |reason: &str| {
-        stack.post("/payments/grants").bearer(&token).header("idempotency-key", "k-1").json(json!({ "user_id": ada.user_id, "add_on_type": "sync", "reason": reason })).send()
+        stack
+            .post("/payments/grants")
+            .bearer(&token)
+            .header("idempotency-key", "k-1")
+            .json(json!({ "user_id": ada.user_id, "add_on_type": "sync", "reason": reason }))
+            .send()
     };
     let first = give("r").await.ok();
     assert_eq!(give("r").await.ok(), first);
@@ -139,7 +174,14 @@ async fn one_key_grants_once() {
     assert_eq!(ledger(&stack).await.len(), 1);
     stack.advance(86_400).await;
     let token = stack.backoffice(&["entitlements:write"]).await;
-    let later = stack.post("/payments/grants").bearer(&token).header("idempotency-key", "k-1").json(json!({ "user_id": ada.user_id, "add_on_type": "sync", "reason": "another" })).send().await.ok();
+    let later = stack
+        .post("/payments/grants")
+        .bearer(&token)
+        .header("idempotency-key", "k-1")
+        .json(json!({ "user_id": ada.user_id, "add_on_type": "sync", "reason": "another" }))
+        .send()
+        .await
+        .ok();
     assert_ne!(later["transaction_id"], first["transaction_id"], "a receipt outlived its day");
 }
 
@@ -149,7 +191,12 @@ async fn one_key_at_the_same_moment_grants_once() {
     let ada = stack.sign_in("ada").await;
     let token = stack.backoffice(&["entitlements:write"]).await;
     let calls = (0..6).map(|_| {
-        stack.post("/payments/grants").bearer(&token).header("idempotency-key", "k").json(json!({ "user_id": ada.user_id, "add_on_type": "sync", "reason": "r" })).send()
+        stack
+            .post("/payments/grants")
+            .bearer(&token)
+            .header("idempotency-key", "k")
+            .json(json!({ "user_id": ada.user_id, "add_on_type": "sync", "reason": "r" }))
+            .send()
     });
     let answers = futures_util::future::join_all(calls).await;
     let bodies: Vec<Value> = answers.iter().map(satchel_testkit::Answer::ok).collect();
@@ -163,7 +210,13 @@ async fn grants_at_the_same_moment_are_all_in_the_ledger() {
     let ada = stack.sign_in("ada").await;
     let token = stack.backoffice(&["entitlements:write"]).await;
     let calls = (1..=5).map(|days| {
-        stack.post("/payments/grants").bearer(&token).json(json!({ "user_id": ada.user_id, "add_on_type": "sync", "expires_at": NOW + days * DAY, "reason": "r" })).send()
+        stack
+            .post("/payments/grants")
+            .bearer(&token)
+            .json(
+                json!({ "user_id": ada.user_id, "add_on_type": "sync", "expires_at": NOW + days * DAY, "reason": "r" }),
+            )
+            .send()
     });
     for answer in futures_util::future::join_all(calls).await {
         answer.ok();
@@ -180,7 +233,14 @@ async fn a_lost_answer_grants_once() {
     let ada = stack.sign_in("ada").await;
     let token = stack.backoffice(&["entitlements:write"]).await;
     stack.fault(json!({ "service": "dynamodb", "operation": "TransactWriteItems", "kind": "timeout", "probability": 1.0, "seed": 1, "count": 3 }));
-    let give = || stack.post("/payments/grants").bearer(&token).header("idempotency-key", "k").json(json!({ "user_id": ada.user_id, "add_on_type": "sync", "reason": "r" })).send();
+    let give = || {
+        stack
+            .post("/payments/grants")
+            .bearer(&token)
+            .header("idempotency-key", "k")
+            .json(json!({ "user_id": ada.user_id, "add_on_type": "sync", "reason": "r" }))
+            .send()
+    };
     let mut answer = give().await;
     while answer.status == 503 {
         answer = give().await;
@@ -207,5 +267,8 @@ async fn an_erased_account_leaves_a_nameless_ledger() {
         assert!(!rows.iter().any(|row| row.to_string().contains(&ada.user_id)), "{rows:?}");
         assert_eq!(ledger(&stack).await.len(), before, "the ledger lost a line");
     }
-    assert_eq!(stack.get("/payments/entitlements").auth(&bob).send().await.ok()["entitlements"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        stack.get("/payments/entitlements").auth(&bob).send().await.ok()["entitlements"].as_array().unwrap().len(),
+        2
+    );
 }

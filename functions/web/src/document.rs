@@ -7,8 +7,8 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Components, ContentBuilder, Header, HeaderBuilder, Info, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
-    Response, ResponseBuilder, ServerBuilder,
+    Components, ContentBuilder, Header, HeaderBuilder, Info, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref,
+    RefOr, Response, ResponseBuilder, ServerBuilder,
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
@@ -42,12 +42,43 @@ pub fn document(parts: Vec<OpenApi>) -> OpenApi {
     for part in parts {
         document.merge(part);
     }
+    let mut ids = Vec::new();
     for (path, item) in &mut document.paths.paths {
-        for operation in operations(item) {
+        for (method, operation) in operations(item) {
+            operation.operation_id = Some(operation_id(method, path));
             complete(path, operation);
+            ids.extend(parameter_schemas(operation));
         }
     }
+    // utoipa collects the schemas that bodies refer to, not those of parameters; a path parameter is an id.
+    let schemas = &mut document.components.get_or_insert_default().schemas;
+    for name in ids {
+        schemas.entry(name).or_insert_with(id_schema);
+    }
     document
+}
+
+/// The names of the schemas that `operation`'s parameters refer to.
+fn parameter_schemas(operation: &Operation) -> impl Iterator<Item = String> {
+    operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+        RefOr::T(parameter) => match &parameter.schema {
+            Some(RefOr::Ref(reference)) => {
+                reference.ref_location.strip_prefix("#/components/schemas/").map(str::to_owned)
+            }
+            _ => None,
+        },
+        RefOr::Ref(_) => None,
+    })
+}
+
+/// Any id of a path or a query (docs/api.md).
+fn id_schema() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[A-Za-z0-9_.:-]+$"))
+        .min_length(Some(1))
+        .max_length(Some(128))
+        .into()
 }
 
 fn info() -> Info {
@@ -96,7 +127,7 @@ struct Failure {
     when: fn(&str, &Operation) -> bool,
 }
 
-const FAILURES: [Failure; 9] = [
+const FAILURES: [Failure; 10] = [
     Failure {
         status: "400",
         name: "Malformed",
@@ -154,6 +185,13 @@ const FAILURES: [Failure; 9] = [
         when: |_, _| true,
     },
     Failure {
+        status: "500",
+        name: "Internal",
+        description: "`internal`: a fault of ours",
+        header: None,
+        when: |_, _| true,
+    },
+    Failure {
         status: "503",
         name: "Unavailable",
         description: "`unavailable`: a dependency throttles or times out, or API Gateway's own answer",
@@ -165,7 +203,8 @@ const FAILURES: [Failure; 9] = [
 impl Failure {
     fn response(&self) -> Response {
         let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
-        let mut builder = ResponseBuilder::new().description(self.description).content("application/problem+json", problem);
+        let mut builder =
+            ResponseBuilder::new().description(self.description).content("application/problem+json", problem);
         if matches!(self.status, "413" | "429" | "503") {
             builder = builder.content("application/json", ContentBuilder::new().schema(Some(gateways_own())).build());
         }
@@ -177,17 +216,50 @@ impl Failure {
 }
 
 fn header(description: &str, kind: Type) -> Header {
-    HeaderBuilder::new().description(Some(description)).schema(Some(ObjectBuilder::new().schema_type(kind).build())).build()
+    HeaderBuilder::new()
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(kind).build()))
+        .build()
 }
 
 /// What API Gateway answers by itself.
 fn gateways_own() -> RefOr<Schema> {
     let message: RefOr<Schema> = RefOr::T(Schema::Object(Object::with_type(Type::String)));
-    ObjectBuilder::new().property("message", message).required("message").description(Some("API Gateway's own answer")).into()
+    ObjectBuilder::new()
+        .property("message", message)
+        .required("message")
+        .description(Some("API Gateway's own answer"))
+        .into()
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    [
+        ("get", &mut item.get),
+        ("put", &mut item.put),
+        ("post", &mut item.post),
+        ("delete", &mut item.delete),
+        ("patch", &mut item.patch),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// What generated clients call the operation: method and path, such as `deleteDevicesById`. The handlers' own names are
+/// short and not unique.
+fn operation_id(method: &str, path: &str) -> String {
+    let mut id = method.to_owned();
+    for segment in path.split('/') {
+        let words = match segment.strip_prefix('{') {
+            Some(name) => format!("by_{}", name.trim_end_matches('}')),
+            None => segment.to_owned(),
+        };
+        for word in words.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+            let mut letters = word.chars();
+            id.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+            id.push_str(letters.as_str());
+        }
+    }
+    id
 }
 
 /// An operation without `security` is taken for secured, so that a forgotten one shows as too strict, not as public.

@@ -53,7 +53,8 @@ impl Known {
 
 fn paths(document: &str) -> Vec<Known> {
     let document: Value = serde_json::from_str(document).unwrap_or_default();
-    let is_method = |name: &&String| Method::from_bytes(name.to_uppercase().as_bytes()).is_ok_and(|method| is_usual(&method));
+    let is_method =
+        |name: &&String| Method::from_bytes(name.to_uppercase().as_bytes()).is_ok_and(|method| is_usual(&method));
     let paths = document["paths"].as_object().into_iter().flatten();
     paths
         .map(|(path, item)| {
@@ -70,7 +71,8 @@ fn paths(document: &str) -> Vec<Known> {
 }
 
 fn is_usual(method: &Method) -> bool {
-    [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::OPTIONS, Method::HEAD, Method::PATCH].contains(method)
+    [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::OPTIONS, Method::HEAD, Method::PATCH]
+        .contains(method)
 }
 
 #[cfg(test)]

@@ -147,7 +147,9 @@ mod tests {
         assert_eq!(models(vec![" a ".into(), "b".into(), "a".into()]).unwrap(), ["a", "b"]);
         assert!(models(vec!["m".into(); MAX_MODELS]).is_ok());
         assert!(models(vec!["m".into(); MAX_MODELS + 1]).is_err());
-        let Err(Error::Invalid(wrong)) = models(vec!["ok".into(), "x".repeat(129), String::new()]) else { panic!("accepted") };
+        let Err(Error::Invalid(wrong)) = models(vec!["ok".into(), "x".repeat(129), String::new()]) else {
+            panic!("accepted")
+        };
         let fields: Vec<_> = wrong.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["inference_models[1]", "inference_models[2]"]);
     }

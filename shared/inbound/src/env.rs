@@ -57,9 +57,11 @@ impl fmt::Debug for Clock {
     }
 }
 
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
+
 /// The source of ids and random bytes.
 #[derive(Clone)]
-pub struct Ids(Arc<dyn Fn(&mut [u8]) + Send + Sync>, Clock);
+pub struct Ids(Arc<Fill>, Clock);
 
 impl Ids {
     /// Ids made of `clock`'s time and of what `fill` fills in.

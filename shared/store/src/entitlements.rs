@@ -7,14 +7,14 @@
 
 use std::collections::BTreeMap;
 
+use satchel_domain::Result;
 use satchel_domain::entitlements::{AddOn, Source, Status};
 use satchel_domain::ids::{EventId, GrantId, UserId};
-use satchel_domain::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::expr::Expr;
-use crate::keys::entitlements as keys;
 use crate::keys::Key;
+use crate::keys::entitlements as keys;
 use crate::table::{Range, Table};
 use crate::transaction::Transaction;
 
@@ -104,7 +104,13 @@ pub async fn grant(table: &Table, user: &UserId, id: &GrantId) -> Result<Option<
 ///
 /// # Errors
 /// [`Error::Internal`] where a row cannot be written down.
-pub fn change(transaction: &mut Transaction, table: &Table, user: &UserId, row: &AddOnRow, line: &LedgerRow) -> Result<()> {
+pub fn change(
+    transaction: &mut Transaction,
+    table: &Table,
+    user: &UserId,
+    row: &AddOnRow,
+    line: &LedgerRow,
+) -> Result<()> {
     let unchanged = match row.version {
         0 => Expr::absent(),
         version => Expr::condition("#version = :version").name("#version", "version").value(":version", version),

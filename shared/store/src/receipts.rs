@@ -86,7 +86,10 @@ pub async fn look<T: Serialize>(
     match table.get::<Row>(&key).await? {
         Some(row) if row.until > now => {
             if row.body_hash != body_hash {
-                return Err(Error::conflict("idempotency_key_reused", "this Idempotency-Key came with another body before"));
+                return Err(Error::conflict(
+                    "idempotency_key_reused",
+                    "this Idempotency-Key came with another body before",
+                ));
             }
             let body = serde_json::from_str(&row.answer).map_err(Error::internal)?;
             Ok(Look::Seen(Answer { status: row.status, body }))
@@ -100,7 +103,13 @@ impl Receipt {
     ///
     /// # Errors
     /// [`Error::Internal`] where the answer is too large to be kept.
-    pub fn stamp<T: Serialize>(&self, transaction: &mut Transaction, table: &Table, status: u16, answer: &T) -> Result<()> {
+    pub fn stamp<T: Serialize>(
+        &self,
+        transaction: &mut Transaction,
+        table: &Table,
+        status: u16,
+        answer: &T,
+    ) -> Result<()> {
         let Some(pending) = &self.0 else { return Ok(()) };
         let answer = serde_json::to_string(answer).map_err(Error::internal)?;
         if answer.len() > MAX_ANSWER {
@@ -108,7 +117,9 @@ impl Receipt {
         }
         let until = pending.now.saturating_add(LIFETIME);
         let row = Row { body_hash: pending.body_hash.clone(), status, answer, until, ttl: until };
-        let free = Expr::condition("attribute_not_exists(pk) OR #until <= :now").name("#until", "until").value(":now", pending.now);
+        let free = Expr::condition("attribute_not_exists(pk) OR #until <= :now")
+            .name("#until", "until")
+            .value(":now", pending.now);
         transaction.put(table, &pending.key, &row, free)?;
         Ok(())
     }
@@ -118,7 +129,9 @@ impl Receipt {
 pub async fn erase(table: &Table, owner: &str) -> Result<()> {
     let mut start = None;
     loop {
-        let page = table.query::<Key>(Range::of(keys::receipts::partition(owner)).after(start).limit(500).only("pk, sk")).await?;
+        let page = table
+            .query::<Key>(Range::of(keys::receipts::partition(owner)).after(start).limit(500).only("pk, sk"))
+            .await?;
         table.delete_many(&page.rows).await?;
         match page.next {
             Some(next) => start = Some(next),

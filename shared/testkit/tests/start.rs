@@ -67,3 +67,19 @@ async fn a_stack_on_a_folder_goes_on_after_a_restart() {
     drop(stack);
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[tokio::test]
+async fn the_control_api_makes_an_admin_who_is_one_from_the_next_sign_in() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    let stack = Stack::start().await;
+    let ada = stack.sign_in("ada").await;
+    stack.post("/_local/admin").json(json!({ "user_id": ada.user_id })).send().await.ok();
+    let again = stack.sign_in_again(&ada).await;
+    let claims = URL_SAFE_NO_PAD.decode(again.access_token.split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["scope"], "user admin");
+    let nobody = json!({ "user_id": "usr_01JGFJJZ00AAAAAAAAAAAAAAAA" });
+    assert_eq!(stack.post("/_local/admin").json(nobody).send().await.status, 404);
+}

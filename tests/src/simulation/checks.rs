@@ -18,7 +18,12 @@ impl Story {
     }
 
     /// Everything after `cursor`, in pages of `limit`, and the cursor at its end.
-    async fn all(&mut self, user: &str, mut cursor: Option<String>, limit: usize) -> Result<Option<(Copy, String)>, Violation> {
+    async fn all(
+        &mut self,
+        user: &str,
+        mut cursor: Option<String>,
+        limit: usize,
+    ) -> Result<Option<(Copy, String)>, Violation> {
         let mut copy = Copy::new();
         let probe = self.probes.get(user).cloned().unwrap_or_default();
         for _ in 0..ENDLESS {
@@ -63,7 +68,8 @@ impl Story {
             let Some(copy) = copies.get(&device.user) else { continue };
             let apart = differences(&device.synced, copy);
             if !apart.is_empty() {
-                let text = format!("{} ({:?}) against the server: {}", short(&device.id), device.kind, apart.join("; "));
+                let text =
+                    format!("{} ({:?}) against the server: {}", short(&device.id), device.kind, apart.join("; "));
                 return Err(violation("convergence", text));
             }
         }
@@ -76,7 +82,10 @@ impl Story {
         let status = self.status(user).await?;
         let sum = copy::sum(&stored, status.head, &status.epoch);
         if sum != status {
-            return Err(violation("counts, bytes and digest are what a full pull adds up to", format!("{status:?} against {sum:?}")));
+            return Err(violation(
+                "counts, bytes and digest are what a full pull adds up to",
+                format!("{status:?} against {sum:?}"),
+            ));
         }
         let Some(ledger) = self.ledgers.get(user) else { return Ok(stored) };
         let missing = ledger.missing(&stored, &BTreeMap::new());
@@ -92,7 +101,9 @@ impl Story {
             None => Ok(stored),
             Some((id, data)) => {
                 let shown: String = data.chars().take(24).collect();
-                let text = format!("{id}: {shown} was acknowledged, and is neither an ancestor of what is stored nor in history");
+                let text = format!(
+                    "{id}: {shown} was acknowledged, and is neither an ancestor of what is stored nor in history"
+                );
                 Err(violation("no silent loss", text))
             }
         }
@@ -119,7 +130,8 @@ impl Story {
                 return Err(violation("pages of any size bring the same", text));
             }
             if let (Some(cursor), Some((since, _))) = (&cursor, &since) {
-                let again = self.all(PERSON, Some(cursor.clone()), limit).await?.map(|(copy, _)| copy).unwrap_or_default();
+                let again =
+                    self.all(PERSON, Some(cursor.clone()), limit).await?.map(|(copy, _)| copy).unwrap_or_default();
                 let apart = differences(&again, since);
                 if !apart.is_empty() {
                     let text = format!("from a cursor by {limit} against 1,000: {}", apart.join("; "));
@@ -147,7 +159,11 @@ impl Story {
         let once = self.status(&user).await?;
         self.exchange(&user, &device, ask, Fate::Delivered, Trouble::None).await?;
         let twice = self.status(&user).await?;
-        if once == twice { Ok(()) } else { Err(violation("push twice is push once", format!("{once:?}, then {twice:?}"))) }
+        if once == twice {
+            Ok(())
+        } else {
+            Err(violation("push twice is push once", format!("{once:?}, then {twice:?}")))
+        }
     }
 
     /// Several devices ask at the same moment.

@@ -50,7 +50,12 @@ pub fn digest<'a>(parts: impl Iterator<Item = (&'a str, &'a VectorClock, &'a str
     for (id, clock, data) in parts {
         let clock = serde_json::to_string(clock).unwrap_or_default();
         let content = Sha256::digest(Content::parse(data).bytes);
-        let hash = Sha256::new().chain_update(id).chain_update([0]).chain_update(clock).chain_update([0]).chain_update(content);
+        let hash = Sha256::new()
+            .chain_update(id)
+            .chain_update([0])
+            .chain_update(clock)
+            .chain_update([0])
+            .chain_update(content);
         for (mine, theirs) in sum.iter_mut().zip(hash.finalize()) {
             *mine ^= theirs;
         }

@@ -64,6 +64,7 @@ pub struct Device {
     last_sync_at: Option<u64>,
     /// Ids that a full pull under way has brought.
     snapshot: Option<BTreeSet<String>>,
+    begins_anew: bool,
     ticks: BTreeMap<String, u64>,
     numbers: u64,
 }
@@ -93,6 +94,7 @@ impl Device {
             cursor: None,
             last_sync_at: None,
             snapshot: None,
+            begins_anew: false,
             ticks: BTreeMap::new(),
             numbers: 0,
         }
@@ -109,6 +111,12 @@ impl Device {
         }
     }
 
+    /// Whether the answer to a change of the entry `id` is still to come.
+    #[must_use]
+    pub fn waits_for(&self, id: &str) -> bool {
+        self.outbox.iter().any(|change| change.id == id && change.is_sent)
+    }
+
     /// The entries it shows.
     #[must_use]
     pub fn shown(&self) -> Vec<String> {
@@ -122,7 +130,9 @@ impl Device {
         let mut parents: Vec<String> = content.map(str::to_owned).into_iter().collect();
         let updated_at = (now + self.skew).max(0);
         let latest = self.outbox.iter_mut().rev().find(|change| change.id == id);
-        if let Some(change) = latest.filter(|change| in_place && !change.is_sent && change.data.is_some() && data.is_some()) {
+        if let Some(change) =
+            latest.filter(|change| in_place && !change.is_sent && change.data.is_some() && data.is_some())
+        {
             change.data = data;
             change.updated_at = updated_at;
             return change.parents.clone();
@@ -134,8 +144,15 @@ impl Device {
             *tick = (*tick).max(seen.get(&self.id)) + 1;
             clock = seen.merged(&[(self.id.clone(), *tick)].into_iter().collect());
         }
-        let change =
-            Change { number: self.numbers, id: id.to_owned(), data, clock, updated_at, is_sent: false, parents: parents.clone() };
+        let change = Change {
+            number: self.numbers,
+            id: id.to_owned(),
+            data,
+            clock,
+            updated_at,
+            is_sent: false,
+            parents: parents.clone(),
+        };
         self.outbox.push(change);
         parents.sort();
         parents
@@ -177,7 +194,12 @@ impl Device {
     }
 
     /// Takes the answer to a push; returns the contents of merges it made of conflicts, with what they were made from.
-    pub fn pushed(&mut self, sent: &Sent, answer: &Pushed, merges: &mut dyn FnMut() -> String) -> Vec<(String, String, Vec<String>)> {
+    pub fn pushed(
+        &mut self,
+        sent: &Sent,
+        answer: &Pushed,
+        merges: &mut dyn FnMut() -> String,
+    ) -> Vec<(String, String, Vec<String>)> {
         let mut made = Vec::new();
         for (change, verdict) in sent.changes.iter().zip(&answer.results) {
             self.outbox.retain(|waiting| waiting.number != change.number);
@@ -195,7 +217,8 @@ impl Device {
         }
         match self.kind {
             Kind::Modern => self.cursor = answer.cursor.clone().or(self.cursor.take()),
-            _ if self.trusts_push => self.last_sync_at = Some(answer.server_timestamp),
+            // Who begins anew has to pull first: the server still knows where it stood.
+            _ if self.trusts_push && !self.begins_anew => self.last_sync_at = Some(answer.server_timestamp),
             _ => {}
         }
         made
@@ -217,7 +240,8 @@ impl Device {
         self.change(&change.id, Some(data.clone()), change.updated_at - self.skew, false);
         let merged = self.outbox.last_mut()?;
         merged.clock = merged.clock.merged(&change.clock).merged(&entry.vector_clock);
-        let parents = [mine, entry.encrypted_data.clone()].into_iter().filter(|data| !data.is_empty()).collect::<Vec<_>>();
+        let parents =
+            [mine, entry.encrypted_data.clone()].into_iter().filter(|data| !data.is_empty()).collect::<Vec<_>>();
         merged.parents.clone_from(&parents);
         Some((change.id.clone(), data, parents))
     }
@@ -255,6 +279,7 @@ impl Device {
         }
         self.cursor = Some(page.cursor.clone());
         self.last_sync_at = Some(page.server_timestamp);
+        self.begins_anew = false;
         if !page.has_more
             && let Some(seen) = self.snapshot.take()
         {
@@ -262,11 +287,18 @@ impl Device {
         }
     }
 
-    /// Begins anew after a 410, or with a space that was erased.
+    /// Pulls in full next, after a 410 or because it has lost its place. It keeps its copy: its counts go on, and a clock
+    /// must not claim what it does not hold.
     pub fn resync(&mut self) {
         self.cursor = None;
         self.last_sync_at = None;
         self.snapshot = None;
+        self.begins_anew = true;
+    }
+
+    /// The space was erased; a client that knows epochs finds out by itself.
+    pub fn erased(&mut self) {
+        self.resync();
         if self.kind != Kind::Modern {
             self.synced.clear();
         }

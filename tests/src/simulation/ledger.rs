@@ -80,7 +80,13 @@ impl Ledger {
         found
     }
 
-    fn told(&mut self, before: &Known, id: &str, clock: &VectorClock, content: Option<(bool, &str)>) -> Result<(), Violation> {
+    fn told(
+        &mut self,
+        before: &Known,
+        id: &str,
+        clock: &VectorClock,
+        content: Option<(bool, &str)>,
+    ) -> Result<(), Violation> {
         if let Some(known) = before.get(id).filter(|known| !at_least(clock, known)) {
             let text = format!("{id} was told with {}, now {}", known.compact_json(), clock.compact_json());
             return Err(violation("clocks never go back", text));
@@ -106,7 +112,10 @@ impl Ledger {
     pub fn pulled(&mut self, before: &Known, page: &Pulled) -> Result<(), Violation> {
         for (id, held) in copy::items(page) {
             if !held.deleted && !self.made.contains_key(&held.data) {
-                return Err(violation("isolation", format!("{id} has a content nobody of this space made: {}", held.data)));
+                return Err(violation(
+                    "isolation",
+                    format!("{id} has a content nobody of this space made: {}", held.data),
+                ));
             }
             self.told(before, &id, &held.clock, Some((held.deleted, &held.data)))?;
         }
@@ -131,7 +140,8 @@ impl Ledger {
                 let is_judged = clocks && sent.push.conflict_policy == "merge" && verdict.status == Status::Conflict;
                 let lost = change.data.as_deref().filter(|_| is_judged && !entry.is_deleted);
                 if let Some(data) = lost.filter(|data| self.ancestors(data).contains(&entry.encrypted_data)) {
-                    let text = format!("{}: {data} lost to {}, which it was made from", change.id, entry.encrypted_data);
+                    let text =
+                        format!("{}: {data} lost to {}, which it was made from", change.id, entry.encrypted_data);
                     return Err(violation("no version loses to its own ancestor", text));
                 }
             }
@@ -158,7 +168,10 @@ impl Ledger {
             let held = copy.get(id);
             if held.is_none_or(|held| !at_least(&held.clock, known)) {
                 let holds = held.map_or_else(|| "nothing".to_owned(), |held| held.clock.compact_json());
-                let text = format!("{device} has pulled to the head and holds {holds} of {id}, acknowledged: {}", known.compact_json());
+                let text = format!(
+                    "{device} has pulled to the head and holds {holds} of {id}, acknowledged: {}",
+                    known.compact_json()
+                );
                 return Err(violation("a pull brings every commit acknowledged before it began", text));
             }
         }

@@ -77,7 +77,11 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {} ({:?}, {} steps) violates: {}", self.plan.seed, self.plan.backend, self.plan.steps, self.violation)?;
+        writeln!(
+            f,
+            "seed {} ({:?}, {} steps) violates: {}",
+            self.plan.seed, self.plan.backend, self.plan.steps, self.violation
+        )?;
         for line in &self.trace {
             writeln!(f, "    {line}")?;
         }

@@ -106,7 +106,8 @@ pub fn judge(
             let Some(data) = &write.data else { continue };
             let later = |other: &&Write| other.author == write.author && other.number >= write.number;
             let kept = writes.iter().filter(later).filter_map(|other| other.data.as_ref()).any(|data| {
-                held.as_ref().is_some_and(|held| held.data == *data) || history.iter().any(|version| version.encrypted_data == *data)
+                held.as_ref().is_some_and(|held| held.data == *data)
+                    || history.iter().any(|version| version.encrypted_data == *data)
             });
             if !kept {
                 return Err(violation("no silent loss", format!("{data} of {writes:?} in the order {order:?}")));

@@ -5,7 +5,7 @@ use super::world::Backend;
 use super::{Failure, Plan, run};
 
 /// Seeds that are tried in the model.
-pub const MODEL_SEEDS: u64 = 400;
+pub const MODEL_SEEDS: u64 = 800;
 /// Seeds that are tried between devices and the real server.
 pub const REAL_SEEDS: u64 = 20;
 

@@ -92,7 +92,8 @@ impl Real {
 
     pub(super) async fn raise_epoch(&self) -> Result<(), Violation> {
         let store = self.raised.borrow().as_ref().map_or(1, |(_, epoch)| *epoch) + 1;
-        let block = self.stack.template().functions().iter().find(|function| function.binary == satchel_sync::HTTP.name);
+        let block =
+            self.stack.template().functions().iter().find(|function| function.binary == satchel_sync::HTTP.name);
         let mut variables = block.map(|block| block.env.clone()).unwrap_or_default();
         variables.insert("STORE_EPOCH".to_owned(), store.to_string());
         variables.insert("AWS_REGION".to_owned(), template::REGION.to_owned());
@@ -116,7 +117,11 @@ impl Real {
         }
     }
 
-    pub(super) async fn ask(&self, asked: &[(String, String, Ask)], trouble: Trouble) -> Result<Vec<Answer>, Violation> {
+    pub(super) async fn ask(
+        &self,
+        asked: &[(String, String, Ask)],
+        trouble: Trouble,
+    ) -> Result<Vec<Answer>, Violation> {
         let mut ready = Vec::new();
         for (_, device, ask) in asked {
             ready.push(prepare(ask, self.token(device).await)?);
@@ -162,7 +167,8 @@ impl Real {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(ready.body.map_or_else(String::new, |body| body.to_string())));
         let broken = |error: &dyn std::fmt::Display| violation("the function sync answers", error.to_string());
-        let response = router.oneshot(request.map_err(|error| broken(&error))?).await.unwrap_or_else(|never| match never {});
+        let response =
+            router.oneshot(request.map_err(|error| broken(&error))?).await.unwrap_or_else(|never| match never {});
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.map_err(|error| broken(&error))?;
         Ok((status, body.to_vec()))
@@ -170,7 +176,8 @@ impl Real {
 }
 
 fn prepare(ask: &Ask, token: String) -> Result<Ready, Violation> {
-    let json = |value: serde_json::Result<Value>| value.map_err(|error| violation("a request is JSON", error.to_string()));
+    let json =
+        |value: serde_json::Result<Value>| value.map_err(|error| violation("a request is JSON", error.to_string()));
     let (method, path, body) = match ask {
         Ask::Push(push) => (Method::POST, "/sync/push".to_owned(), Some(json(serde_json::to_value(push))?)),
         Ask::Pull(pull) => (Method::POST, "/sync/pull".to_owned(), Some(json(serde_json::to_value(pull))?)),

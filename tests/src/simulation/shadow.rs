@@ -29,10 +29,18 @@ impl Shadow {
     }
 
     /// Lets the model answer too.
-    pub(super) fn compare(&mut self, user: &str, device: &str, ask: &Ask, real: &Answer, now: i64) -> Result<(), Violation> {
+    pub(super) fn compare(
+        &mut self,
+        user: &str,
+        device: &str,
+        ask: &Ask,
+        real: &Answer,
+        now: i64,
+    ) -> Result<(), Violation> {
         match (ask, real) {
             (Ask::Push(push), Answer::Pushed(real)) => {
-                let base = push.base_cursor.as_ref().map(|cursor| self.positions.get(cursor).copied().unwrap_or(Base::WITHIN));
+                let base =
+                    push.base_cursor.as_ref().map(|cursor| self.positions.get(cursor).copied().unwrap_or(Base::WITHIN));
                 let model = self.model.push(user, push, base, now, None);
                 let model = model.ok_or_else(|| differs("push", real, "nothing"))?;
                 self.note(push.base_cursor.as_ref(), real, &model);
@@ -75,7 +83,10 @@ impl Shadow {
                 Answer::Erased { epoch: model } if model == *epoch => Ok(()),
                 model => Err(differs("erase", epoch, model)),
             },
-            _ => Ok(()),
+            _ => {
+                self.model.touched(user, now);
+                Ok(())
+            }
         }
     }
 
@@ -92,9 +103,23 @@ fn same_verdict(real: &Verdict, model: &Verdict) -> Result<(), Violation> {
     // What a seed cannot say is compared without what no rule goes by.
     let key = |verdict: &Verdict| {
         let entry = verdict.server_entry.as_ref().map(|entry| {
-            (entry.encrypted_data.clone(), entry.vector_clock.clone(), entry.is_deleted, entry.seq, entry.device_id.clone())
+            (
+                entry.encrypted_data.clone(),
+                entry.vector_clock.clone(),
+                entry.is_deleted,
+                entry.seq,
+                entry.device_id.clone(),
+            )
         });
-        (verdict.id.clone(), verdict.status, verdict.winner, verdict.seq, verdict.vector_clock.clone(), entry, verdict.error.clone())
+        (
+            verdict.id.clone(),
+            verdict.status,
+            verdict.winner,
+            verdict.seq,
+            verdict.vector_clock.clone(),
+            entry,
+            verdict.error.clone(),
+        )
     };
     if key(real) == key(model) { Ok(()) } else { Err(differs("a result", key(real), key(model))) }
 }

@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use super::Plan;
 use super::device::{Device, Kind};
 use super::ledger::{Ledger, Violation, violation};
 use super::random::Random;
 use super::wire::{Answer, Ask, Pulled};
 use super::world::{Backend, Trouble, World};
-use super::Plan;
 
 /// The person whose devices the story is about.
 pub(super) const PERSON: &str = "ada";
@@ -67,6 +67,7 @@ enum Step {
     Join,
     Erase,
     RaiseEpoch,
+    Reinstall,
     Audit,
     Pages,
     Twice,
@@ -111,7 +112,8 @@ impl Story {
 
     async fn join(&mut self, user: &str, kind: Option<Kind>) {
         let id = self.world.join(user).await;
-        let drawn = self.random.weighted(&[(6, Kind::Modern), (2, Kind::SeedClocked), (2, Kind::SeedBare)]);
+        let modern = if self.begins_anew() { 1 } else { 6 };
+        let drawn = self.random.weighted(&[(modern, Kind::Modern), (2, Kind::SeedClocked), (2, Kind::SeedBare)]);
         let mut device = Device::new(user, &id, kind.or(drawn).unwrap_or(Kind::Modern));
         // Without clocks a late repetition may win over a newer version, and a push's answer goes past one's own commits.
         device.trusts_push = device.kind == Kind::SeedClocked && self.random.chance(50);
@@ -123,7 +125,8 @@ impl Story {
     pub(super) fn content(&mut self, large: bool) -> String {
         self.contents += 1;
         let text = format!("v{}-{}", self.plan.seed, self.contents);
-        let size = if large { self.random.between(20_000, 200_000) } else { self.random.pick(&[0, 0, 40, 400, 1_500, 2_500]) };
+        let size =
+            if large { self.random.between(20_000, 200_000) } else { self.random.pick(&[0, 0, 40, 400, 1_500, 2_500]) };
         if self.random.chance(50) {
             use base64::Engine as _;
             let padded = text + &"-".repeat(size);
@@ -136,7 +139,8 @@ impl Story {
     pub(super) async fn step(&mut self) -> Result<(), Violation> {
         let real = self.world.is_real();
         let twin = self.plan.backend == Backend::Twin;
-        let rare = |percent: usize| if self.plan.seed % 4 == 0 { percent } else { 0 };
+        // Some stories have a theme: erased spaces and restores, or clients that begin anew again and again.
+        let rare = |weight: usize| if self.plan.seed.is_multiple_of(4) { weight } else { 0 };
         let weights = [
             (300, Step::Edit),
             (70, Step::Delete),
@@ -149,8 +153,9 @@ impl Story {
             (4, Step::Offline),
             (15, Step::Skew),
             (6, Step::Join),
-            (rare(8), Step::Erase),
-            (rare(8), Step::RaiseEpoch),
+            (rare(30), Step::Erase),
+            (rare(12), Step::RaiseEpoch),
+            (if self.begins_anew() { 60 } else { 4 }, Step::Reinstall),
             (12, Step::Audit),
             (8, Step::Pages),
             (25, Step::Twice),
@@ -173,8 +178,13 @@ impl Story {
             }
             Step::Pull => {
                 let (fate, trouble) = self.luck();
-                let limit = self.random.pick(&[1, 7, 7, 1_000, 1_000]);
-                let pages = if self.random.chance(30) { self.random.between(1, 3) } else { ENDLESS };
+                // Where a pull of a few pages is left again and again, one goes on from a page for long.
+                let limit = self.random.pick(&[1, 2, 7, 7, 1_000, 1_000]);
+                let pages = if self.random.chance(if self.begins_anew() { 70 } else { 30 }) {
+                    self.random.between(1, 3)
+                } else {
+                    ENDLESS
+                };
                 self.pull(at, limit, pages, fate, trouble).await?;
             }
             Step::Together => self.together().await?,
@@ -195,6 +205,10 @@ impl Story {
             Step::RaiseEpoch => {
                 self.note("StoreEpoch is raised");
                 self.world.raise_epoch().await?;
+            }
+            Step::Reinstall => {
+                self.note(format!("{} has lost its place", short(&self.devices[at].id)));
+                self.devices[at].resync();
             }
             Step::Audit => {
                 self.audit(PERSON).await?;
@@ -231,6 +245,11 @@ impl Story {
         self.pages().await?;
         self.audit(PERSON).await?;
         self.audit(STRANGER).await.map(drop)
+    }
+
+    /// Whether this is a story of clients that begin anew again and again.
+    fn begins_anew(&self) -> bool {
+        self.plan.seed.is_multiple_of(5)
     }
 
     fn luck(&mut self) -> (Fate, Trouble) {
@@ -344,7 +363,14 @@ impl Story {
     }
 
     /// A device pulls, page by page, at most so many.
-    pub(super) async fn pull(&mut self, at: usize, limit: usize, pages: usize, fate: Fate, trouble: Trouble) -> Result<(), Violation> {
+    pub(super) async fn pull(
+        &mut self,
+        at: usize,
+        limit: usize,
+        pages: usize,
+        fate: Fate,
+        trouble: Trouble,
+    ) -> Result<(), Violation> {
         let (user, device) = (self.devices[at].user.clone(), self.devices[at].id.clone());
         for page in 0..pages {
             let before = self.ledgers[&user].known();
@@ -412,7 +438,7 @@ impl Story {
         self.devices[at].synced.clear();
         self.devices[at].outbox.clear();
         for device in self.devices.iter_mut().filter(|device| device.user == PERSON) {
-            device.resync();
+            device.erased();
         }
         self.old_cursors.clear();
         for id in ids {
@@ -427,7 +453,12 @@ impl Story {
     }
 
     /// Takes a page; whether it was the last.
-    pub(super) fn heard_page(&mut self, at: usize, before: &super::ledger::Known, page: &Pulled) -> Result<bool, Violation> {
+    pub(super) fn heard_page(
+        &mut self,
+        at: usize,
+        before: &super::ledger::Known,
+        page: &Pulled,
+    ) -> Result<bool, Violation> {
         let user = self.devices[at].user.clone();
         let Some(ledger) = self.ledgers.get_mut(&user) else { return Ok(true) };
         ledger.pulled(before, page)?;
@@ -435,7 +466,11 @@ impl Story {
         if page.has_more {
             return Ok(false);
         }
-        ledger.complete(before, short(&self.devices[at].id), &self.devices[at].synced)?;
+        // A push's answer moves a trusting client past its own commits, also past one whose answer it has not heard yet.
+        let device = &self.devices[at];
+        let mut owed = before.clone();
+        owed.retain(|id, _| !(device.trusts_push && device.waits_for(id)));
+        ledger.complete(&owed, short(&device.id), &device.synced)?;
         Ok(true)
     }
 
@@ -532,7 +567,9 @@ fn page_is_sound(pull: &super::wire::Pull, page: &Pulled) -> Result<(), Violatio
     let is_position = |at: u64| at >= 1_000_000;
     let back = pull.cursor.is_none()
         && !page.snapshot
-        && pull.last_sync_at.is_some_and(|at| is_position(at) && is_position(page.server_timestamp) && page.server_timestamp < at);
+        && pull
+            .last_sync_at
+            .is_some_and(|at| is_position(at) && is_position(page.server_timestamp) && page.server_timestamp < at);
     let what = if page.items() > limit {
         "a page holds no more than its limit"
     } else if ids != page.deleted_ids.iter().collect::<Vec<_>>() {

@@ -92,7 +92,10 @@ impl Verdict {
     /// Whether the pushed version is stored, or was.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
-        matches!((self.status, self.winner), (Status::Applied | Status::Unchanged, _) | (Status::Conflict, Some(Winner::Client)))
+        matches!(
+            (self.status, self.winner),
+            (Status::Applied | Status::Unchanged, _) | (Status::Conflict, Some(Winner::Client))
+        )
     }
 }
 
@@ -195,9 +198,14 @@ pub enum Answer {
     Status(SpaceStatus),
     /// Newest first; nothing where the entry is unknown.
     History(Vec<Version>),
-    Erased { epoch: String },
+    Erased {
+        epoch: String,
+    },
     /// A problem.
-    Refused { status: u16, code: String },
+    Refused {
+        status: u16,
+        code: String,
+    },
     /// The request was given up on the way: nobody knows.
     Lost,
 }
@@ -216,7 +224,12 @@ impl Answer {
                         let winner = verdict.winner.map_or_else(String::new, |winner| format!("/{winner:?}"));
                         let clock = verdict.vector_clock.as_ref().map_or_else(String::new, VectorClock::compact_json);
                         let error = verdict.error.as_deref().unwrap_or_default();
-                        format!("{}:{:?}{winner}@{}{clock}{error}", verdict.id, verdict.status, verdict.seq.unwrap_or(0))
+                        format!(
+                            "{}:{:?}{winner}@{}{clock}{error}",
+                            verdict.id,
+                            verdict.status,
+                            verdict.seq.unwrap_or(0)
+                        )
                     })
                     .collect();
                 let more = if pushed.results.len() > 6 { ", …" } else { "" };
@@ -227,15 +240,32 @@ impl Answer {
                     .entries
                     .iter()
                     .map(|entry| format!("{}@{}{}", entry.id, entry.seq, entry.vector_clock.compact_json()))
-                    .chain(page.tombstones.iter().map(|dead| format!("-{}@{}{}", dead.id, dead.seq, dead.vector_clock.compact_json())))
+                    .chain(
+                        page.tombstones
+                            .iter()
+                            .map(|dead| format!("-{}@{}{}", dead.id, dead.seq, dead.vector_clock.compact_json())),
+                    )
                     .take(6)
                     .collect();
                 let more = if page.items() > 6 { ", …" } else { "" };
-                let end = if page.complete { "complete" } else if page.has_more { "more" } else { "end" };
+                let end = if page.complete {
+                    "complete"
+                } else if page.has_more {
+                    "more"
+                } else {
+                    "end"
+                };
                 let kind = if page.snapshot { " snapshot" } else { "" };
-                format!("200 {} items [{}{more}] ts {} {end}{kind}", page.items(), words.join(", "), page.server_timestamp)
+                format!(
+                    "200 {} items [{}{more}] ts {} {end}{kind}",
+                    page.items(),
+                    words.join(", "),
+                    page.server_timestamp
+                )
             }
-            Self::Status(status) => format!("200 head {} live {} digest {}", status.head, status.entry_count, status.digest),
+            Self::Status(status) => {
+                format!("200 head {} live {} digest {}", status.head, status.entry_count, status.digest)
+            }
             Self::History(versions) => format!("200 {} versions", versions.len()),
             Self::Erased { epoch } => format!("200 erased, epoch {epoch}"),
             Self::Refused { status, code } => format!("{status} {code}"),

@@ -23,6 +23,18 @@ impl Exceptions {
         Ok(Self(list))
     }
 
+    /// Only those of `rule`.
+    #[must_use]
+    pub fn only(&self, rule: &str) -> Self {
+        Self(self.0.iter().filter(|(of, _, _)| of == rule).cloned().collect())
+    }
+
+    /// Those of other rules than `rule`.
+    #[must_use]
+    pub fn without(&self, rule: &str) -> Self {
+        Self(self.0.iter().filter(|(of, _, _)| of != rule).cloned().collect())
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -80,7 +80,7 @@ pub(crate) struct PageInput {
 
 /// List members
 #[utoipa::path(
-    get, path = "/auth/customers/{id}/members", tag = "customers", security(("access_token" = [])),
+    get, path = "/auth/customers/{id}/members", tag = "customers", security(("client_credentials" = ["portal:write"])),
     params(("id" = CustomerId, Path, description = "The customer."), PageInput),
     responses(
         (status = 200, description = "A page.", body = Members),
@@ -120,7 +120,7 @@ pub(crate) async fn list(
 ///
 /// The claim `cid` comes with the person's next refresh or sign-in. A person is a member of one customer at most.
 #[utoipa::path(
-    put, path = "/auth/customers/{id}/members/{user_id}", tag = "customers", security(("access_token" = [])),
+    put, path = "/auth/customers/{id}/members/{user_id}", tag = "customers", security(("client_credentials" = ["portal:write"])),
     params(("id" = CustomerId, Path, description = "The customer."), ("user_id" = UserId, Path, description = "The person.")),
     responses(
         (status = 200, description = "The person is a member.", body = MemberView),
@@ -165,7 +165,7 @@ pub(crate) async fn put(
 ///
 /// Takes effect at once: every read of the portal checks the live link.
 #[utoipa::path(
-    delete, path = "/auth/customers/{id}/members/{user_id}", tag = "customers", security(("access_token" = [])),
+    delete, path = "/auth/customers/{id}/members/{user_id}", tag = "customers", security(("client_credentials" = ["portal:write"])),
     params(("id" = CustomerId, Path, description = "The customer."), ("user_id" = UserId, Path, description = "The person.")),
     responses(
         (status = 204, description = "Ended."),

@@ -27,7 +27,6 @@ use crate::app::{App, of_session, session_over};
 #[utoipa::path(
     post,
     path = "/devices",
-    operation_id = "describeDevice",
     tag = "devices",
     security(("access_token" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body within 24 hours gets the first answer", min_length = 1, max_length = 128)),
@@ -104,7 +103,6 @@ async fn at_first(app: &App, own: Own<'_>, said: Description) -> Result<Descript
 #[utoipa::path(
     get,
     path = "/devices",
-    operation_id = "listDevices",
     tag = "devices",
     security(("access_token" = [])),
     responses((status = 200, description = "The devices in use, last seen first", body = DevicesOut))
@@ -116,7 +114,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> ApiResult<Js
     )
     .await?;
     let described: BTreeSet<&DeviceId> = rows.iter().map(|row| &row.id).collect();
-    let silent: Vec<DeviceRow> = live.iter().filter(|live| !described.contains(&live.device_id)).map(of_session).collect();
+    let silent: Vec<DeviceRow> =
+        live.iter().filter(|live| !described.contains(&live.device_id)).map(of_session).collect();
     let mut rows: Vec<DeviceRow> = rows.into_iter().filter(|row| row.is_active).chain(silent).collect();
     rows.sort_by(|one, other| other.last_seen().cmp(&one.last_seen()).then_with(|| one.id.cmp(&other.id)));
     let devices = rows.into_iter().map(DeviceOut::try_from).collect::<Result<_>>()?;
@@ -127,7 +126,6 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> ApiResult<Js
 #[utoipa::path(
     get,
     path = "/devices/{id}",
-    operation_id = "getDevice",
     tag = "devices",
     security(("access_token" = [])),
     params(("id" = String, Path, description = "The device", example = "dev_01ARZ3NDEKTSV4RRFFQ69G5FAV")),
@@ -146,7 +144,6 @@ pub(crate) async fn get(
 #[utoipa::path(
     patch,
     path = "/devices/{id}",
-    operation_id = "changeDevice",
     tag = "devices",
     security(("access_token" = [])),
     params(("id" = String, Path, description = "The device", example = "dev_01ARZ3NDEKTSV4RRFFQ69G5FAV")),
@@ -164,7 +161,8 @@ pub(crate) async fn change(
         None => None,
     };
     let wanted = Change::Wanted { name, push_enabled: input.push_enabled };
-    let row = app.change(&caller.user, &device, &wanted, app.core.clock.now()).await?.ok_or(Error::NotFound("device"))?;
+    let row =
+        app.change(&caller.user, &device, &wanted, app.core.clock.now()).await?.ok_or(Error::NotFound("device"))?;
     Ok(Json(DeviceOut::try_from(row)?))
 }
 
@@ -174,7 +172,6 @@ pub(crate) async fn change(
 #[utoipa::path(
     delete,
     path = "/devices/{id}",
-    operation_id = "deleteDevice",
     tag = "devices",
     security(("access_token" = [])),
     params(("id" = String, Path, description = "The device", example = "dev_01ARZ3NDEKTSV4RRFFQ69G5FAV")),
@@ -201,7 +198,6 @@ pub(crate) async fn delete(
 #[utoipa::path(
     post,
     path = "/devices/{id}/activity",
-    operation_id = "deviceActivity",
     tag = "devices",
     security(("access_token" = [])),
     params(("id" = String, Path, description = "The caller's own device", example = "dev_01ARZ3NDEKTSV4RRFFQ69G5FAV")),

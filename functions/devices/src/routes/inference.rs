@@ -17,7 +17,6 @@ use crate::App;
 #[utoipa::path(
     post,
     path = "/devices/capabilities",
-    operation_id = "setCapabilities",
     tag = "devices",
     security(("access_token" = [])),
     request_body = CapabilitiesIn,
@@ -43,7 +42,6 @@ pub(crate) async fn capabilities(
 #[utoipa::path(
     post,
     path = "/devices/heartbeat",
-    operation_id = "heartbeat",
     tag = "devices",
     security(("access_token" = [])),
     request_body = HeartbeatIn,
@@ -68,7 +66,6 @@ pub(crate) async fn heartbeat(
 #[utoipa::path(
     get,
     path = "/devices/capable",
-    operation_id = "listCapableDevices",
     tag = "devices",
     security(("access_token" = [])),
     responses((status = 200, description = "Online first", body = CapableOut))

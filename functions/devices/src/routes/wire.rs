@@ -43,7 +43,11 @@ pub(crate) struct DeviceIn {
     pub(crate) push_enabled: Option<bool>,
     /// Token of the platform's push service (APNs, FCM). It leaves whatever device held it before.
     #[serde(default)]
-    #[schema(example = "740f4707bebcf74f9b7c25d48e3358945f6aa01da5ddb387462c7eaf61bb78ad", min_length = 1, max_length = 4096)]
+    #[schema(
+        example = "740f4707bebcf74f9b7c25d48e3358945f6aa01da5ddb387462c7eaf61bb78ad",
+        min_length = 1,
+        max_length = 4096
+    )]
     pub(crate) token: Option<String>,
 }
 

@@ -28,7 +28,6 @@ pub(crate) struct EntitlementsOut {
 #[utoipa::path(
     get,
     path = "/payments/entitlements",
-    operation_id = "listEntitlements",
     tag = "payments",
     security(("access_token" = [])),
     responses((status = 200, description = "The caller's add-ons", body = EntitlementsOut))

@@ -80,7 +80,6 @@ impl GrantIn {
 #[utoipa::path(
     post,
     path = "/payments/grants",
-    operation_id = "grantAddOn",
     tag = "payments",
     security(("client_credentials" = ["entitlements:write"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body within 24 hours gets the first answer", min_length = 1, max_length = 128)),
@@ -113,7 +112,8 @@ pub(crate) async fn give(
         let before = before.unwrap_or_else(|| AddOnRow::empty(input.add_on_type));
         let mut transaction = Transaction::new();
         let after = app.apply(&mut transaction, &input, before, client.id.as_str(), now).await?;
-        let entitlement = best(after.add_on, after.sources.values(), now.as_second()).ok_or(Error::NotFound("grant"))?;
+        let entitlement =
+            best(after.add_on, after.sources.values(), now.as_second()).ok_or(Error::NotFound("grant"))?;
         let answer = GrantOut { user_id: input.user_id.clone(), entitlement };
         receipt.stamp(&mut transaction, &app.entitlements, 200, &answer)?;
         if transaction.is_empty() {

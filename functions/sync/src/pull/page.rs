@@ -58,7 +58,7 @@ impl Page {
     pub(crate) fn room_by_size(&self) -> usize {
         let count = self.entries.len() + self.tombstones.len();
         let used = satchel_domain::sync::budget::MAX_ANSWER.saturating_sub(self.budget.left());
-        if count == 0 { 25 } else { (self.budget.left() / (used / count).max(1)).clamp(1, 100) }
+        used.checked_div(count).map_or(25, |each| (self.budget.left() / each.max(1)).clamp(1, 100))
     }
 
     /// Adds `row` of the walk of a full pull, where it fits.
@@ -121,11 +121,14 @@ impl Page {
         snapshot: bool,
         complete: bool,
     ) -> String {
-        let size: usize = self.entries.iter().chain(&self.tombstones).chain(&self.deleted_ids).map(|text| text.len() + 1).sum();
+        let size: usize =
+            self.entries.iter().chain(&self.tombstones).chain(&self.deleted_ids).map(|text| text.len() + 1).sum();
         let mut body = String::with_capacity(size + 512);
-        for (name, list) in
-            [("{\"entries\":[", &self.entries), ("],\"deleted_ids\":[", &self.deleted_ids), ("],\"tombstones\":[", &self.tombstones)]
-        {
+        for (name, list) in [
+            ("{\"entries\":[", &self.entries),
+            ("],\"deleted_ids\":[", &self.deleted_ids),
+            ("],\"tombstones\":[", &self.tombstones),
+        ] {
             body.push_str(name);
             for (at, text) in list.iter().enumerate() {
                 if at > 0 {

@@ -24,7 +24,11 @@ pub(super) async fn begin(space: &Space<'_>) -> Result<Place> {
     } else {
         let mut after = None;
         'pages: loop {
-            let range = Range::of(space.pk()).between(keys::commit_sk(0), keys::commit_sk(meta.head)).backward().limit(50).after(after);
+            let range = Range::of(space.pk())
+                .between(keys::commit_sk(0), keys::commit_sk(meta.head))
+                .backward()
+                .limit(50)
+                .after(after);
             let page = space.app.sync.query_items(range).await?;
             for item in page.rows {
                 let commit = Commit::of(item)?;

@@ -48,7 +48,9 @@ pub(crate) async fn build(space: &Space<'_>, items: Vec<Item>, outcomes: Vec<Out
 impl PushOut {
     /// Whether something was left out for its size.
     pub(crate) fn is_cut(&self) -> bool {
-        let lacks_clock = |result: &ResultOut| result.status != Status::Invalid && result.seq.is_some() && result.vector_clock.is_none();
+        let lacks_clock = |result: &ResultOut| {
+            result.status != Status::Invalid && result.seq.is_some() && result.vector_clock.is_none()
+        };
         self.results.iter().any(|result| result.server_entry_omitted || lacks_clock(result))
     }
 }
@@ -83,7 +85,12 @@ fn wants_entry(result: &ResultOut) -> bool {
 }
 
 /// Attaches the server's entries in request order, as they are now, until one does not fit.
-async fn attach(space: &Space<'_>, results: &mut [ResultOut], omitted: Option<usize>, budget: &mut Budget) -> Result<()> {
+async fn attach(
+    space: &Space<'_>,
+    results: &mut [ResultOut],
+    omitted: Option<usize>,
+    budget: &mut Budget,
+) -> Result<()> {
     let pk = space.pk();
     let wanting: Vec<usize> = (0..results.len()).filter(|at| wants_entry(&results[*at])).collect();
     let mut full = false;

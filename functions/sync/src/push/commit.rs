@@ -255,8 +255,14 @@ fn write(
         let row = history::item(seq, version.clock, version.content, version.author, lost.reason, kept_until);
         transaction.put_item(table, &key, row, Expr::always())?;
         if lost.once {
-            let fresh = Expr::condition("attribute_not_exists(pk) OR #ttl <= :now").name("#ttl", "ttl").value(":now", now);
-            transaction.put_item(table, &keys::sync::marker(&partition, &version.hash), history::marker(kept_until), fresh)?;
+            let fresh =
+                Expr::condition("attribute_not_exists(pk) OR #ttl <= :now").name("#ttl", "ttl").value(":now", now);
+            transaction.put_item(
+                table,
+                &keys::sync::marker(&partition, &version.hash),
+                history::marker(kept_until),
+                fresh,
+            )?;
         }
     }
     Ok((transaction, committed))

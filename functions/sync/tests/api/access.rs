@@ -80,7 +80,8 @@ async fn a_services_token_is_403() {
     let (stack, phone, _) = two_devices().await;
     let service = stack.backoffice(&[]).await;
     let body = json!({ "device_id": phone.device_id });
-    for call in [stack.post("/sync/push").json(&body), stack.post("/sync/pull").json(&body), stack.get("/sync/status")] {
+    for call in [stack.post("/sync/push").json(&body), stack.post("/sync/pull").json(&body), stack.get("/sync/status")]
+    {
         assert_eq!(call.bearer(&service).send().await.status, 403);
     }
     for call in [stack.get("/sync/entries/e/history"), stack.delete("/sync/data")] {

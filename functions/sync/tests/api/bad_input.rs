@@ -82,7 +82,12 @@ async fn wrong_types_are_422() {
     for body in pushes {
         assert_eq!(try_push(&stack, &phone, body.clone()).await.status, 422, "{body}");
     }
-    for body in [json!({ "last_sync_at": "now" }), json!({ "last_sync_at": -1 }), json!({ "cursor": 5 }), json!({ "limit": "7" })] {
+    for body in [
+        json!({ "last_sync_at": "now" }),
+        json!({ "last_sync_at": -1 }),
+        json!({ "cursor": 5 }),
+        json!({ "limit": "7" }),
+    ] {
         assert_eq!(try_pull(&stack, &phone, body.clone()).await.status, 422, "{body}");
     }
     for body in ["[]", "null", "\"x\"", "5"] {
@@ -141,7 +146,10 @@ async fn a_push_of_1000_entries_is_taken_and_of_1001_is_413() {
 async fn an_empty_push_changes_nothing() {
     let (stack, phone, _) = two_devices().await;
     let pushed = try_push(&stack, &phone, json!({})).await.ok();
-    assert_eq!((&pushed["results"], &pushed["cursor"], &pushed["server_timestamp"]), (&json!([]), &Value::Null, &json!(0)));
+    assert_eq!(
+        (&pushed["results"], &pushed["cursor"], &pushed["server_timestamp"]),
+        (&json!([]), &Value::Null, &json!(0))
+    );
 }
 
 #[tokio::test]

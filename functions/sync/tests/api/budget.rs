@@ -17,7 +17,8 @@ async fn a_thousand_tiny_stale_entries_against_200_kib_ones_get_an_answer_that_f
     // 60 large ones are enough to fill the answer thrice; all thousand are stale.
     let ids: Vec<String> = (0..1_000).map(|at| format!("e{at:04}")).collect();
     let of = |at: usize| if at < 60 { "x".repeat(200 * 1024) } else { "small".to_owned() };
-    let stored: Vec<Value> = ids.iter().enumerate().map(|(at, id)| entry(id, "a", &of(at), json!({ "a": 2 }), 5)).collect();
+    let stored: Vec<Value> =
+        ids.iter().enumerate().map(|(at, id)| entry(id, "a", &of(at), json!({ "a": 2 }), 5)).collect();
     for part in [&stored[..20], &stored[20..40], &stored[40..60], &stored[60..]] {
         push(&stack, &phone, part).await;
     }
@@ -40,13 +41,16 @@ async fn a_thousand_tiny_stale_entries_against_200_kib_ones_get_an_answer_that_f
 async fn clocks_of_256_long_keys_in_a_thousand_results_fit_or_are_left_out() {
     let (stack, phone, laptop) = two_devices().await;
     let keys: Vec<String> = (0..256).map(|at| format!("{at:0>64}")).collect();
-    let clock = |keys: &[String], count: u64| Value::Object(keys.iter().map(|key| (key.clone(), json!(count))).collect::<Map<_, _>>());
+    let clock = |keys: &[String], count: u64| {
+        Value::Object(keys.iter().map(|key| (key.clone(), json!(count))).collect::<Map<_, _>>())
+    };
     // The first 250 entries get full clocks, 64 new keys at a time.
     let ids: Vec<String> = (0..250).map(|at| format!("e{at:04}")).collect();
     for step in 1..=4 {
         for part in ids.chunks(125) {
             let clock = clock(&keys[..64 * step], 9_007_199_254_740_000);
-            let entries: Vec<Value> = part.iter().map(|id| entry(id, "a", &format!("v{step}"), clock.clone(), 5)).collect();
+            let entries: Vec<Value> =
+                part.iter().map(|id| entry(id, "a", &format!("v{step}"), clock.clone(), 5)).collect();
             push(&stack, &phone, &entries).await;
         }
     }
@@ -56,7 +60,11 @@ async fn clocks_of_256_long_keys_in_a_thousand_results_fit_or_are_left_out() {
     let results = results(&answer);
     assert_eq!(results.len(), 1_000);
     let without = results.iter().position(|result| result.get("vector_clock").is_none()).unwrap();
-    assert!(results[without..].iter().all(|result| result.get("vector_clock").is_none() && result["server_entry_omitted"] == true));
+    assert!(
+        results[without..]
+            .iter()
+            .all(|result| result.get("vector_clock").is_none() && result["server_entry_omitted"] == true)
+    );
     assert!(without > 150, "{without}");
 }
 
@@ -64,7 +72,8 @@ async fn clocks_of_256_long_keys_in_a_thousand_results_fit_or_are_left_out() {
 async fn what_was_left_out_of_the_answer_comes_with_the_next_pull() {
     let (stack, phone, laptop) = two_devices().await;
     let large = "x".repeat(250 * 1024);
-    let stored: Vec<Value> = (0..24).map(|at| entry(&format!("e{at:02}"), "a", &large, json!({ "a": 1 }), 1_000)).collect();
+    let stored: Vec<Value> =
+        (0..24).map(|at| entry(&format!("e{at:02}"), "a", &large, json!({ "a": 1 }), 1_000)).collect();
     for part in stored.chunks(12) {
         push(&stack, &phone, part).await;
     }
@@ -90,7 +99,9 @@ async fn what_was_left_out_of_the_answer_comes_with_the_next_pull() {
 async fn a_thousand_results_with_the_longest_ids_fit() {
     let (stack, phone, _) = two_devices().await;
     let entries: Vec<Value> = (0..1_000)
-        .map(|at| entry(&format!("{at:0>128}"), &"a".repeat(128), "x", json!({ "k".repeat(64): 9_007_199_254_740_991u64 }), 5))
+        .map(|at| {
+            entry(&format!("{at:0>128}"), &"a".repeat(128), "x", json!({ "k".repeat(64): 9_007_199_254_740_991u64 }), 5)
+        })
         .collect();
     let answer = try_push(&stack, &phone, json!({ "entries": entries })).await;
     assert!(escaped(&answer) <= MOST);

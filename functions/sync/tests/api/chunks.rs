@@ -59,8 +59,7 @@ async fn two_hundred_entries_of_15_kib_in_one_request_fill_chunks_by_bytes() {
 #[tokio::test]
 async fn an_id_many_times_in_a_push_goes_through_many_chunks_in_order() {
     let (stack, phone, laptop) = two_devices().await;
-    let entries: Vec<Value> =
-        (1..=20).map(|at| entry("e", "a", &format!("v{at}"), json!({ "a": at }), 5)).collect();
+    let entries: Vec<Value> = (1..=20).map(|at| entry("e", "a", &format!("v{at}"), json!({ "a": at }), 5)).collect();
     let pushed = push(&stack, &phone, &entries).await;
     assert!(all(&pushed, "applied"));
     let held = pull_all(&stack, &laptop).await;
@@ -72,7 +71,9 @@ async fn an_id_many_times_in_a_push_goes_through_many_chunks_in_order() {
 async fn invalid_entries_between_others_do_not_break_a_chunk() {
     let (stack, phone, laptop) = two_devices().await;
     let entries: Vec<Value> = (0..600)
-        .map(|at| entry(&if at % 2 == 0 { format!("e{at}") } else { format!("bad/{at}") }, "a", "x", json!({ "a": 1 }), 5))
+        .map(|at| {
+            entry(&if at % 2 == 0 { format!("e{at}") } else { format!("bad/{at}") }, "a", "x", json!({ "a": 1 }), 5)
+        })
         .collect();
     let pushed = push(&stack, &phone, &entries).await;
     assert_eq!(pushed["accepted"].as_array().unwrap().len(), 300);
@@ -85,7 +86,9 @@ async fn three_hundred_conflicts_in_one_push_keep_every_loser() {
     let (stack, phone, laptop) = two_devices().await;
     push(&stack, &phone, &many(300, 40)).await;
     let theirs: Vec<Value> = (0..300)
-        .map(|at| entry(&format!("e{at:04}"), "b", "theirs", json!({ "b": 1 }), if at % 2 == 0 { 1 } else { 1_800_000_000 }))
+        .map(|at| {
+            entry(&format!("e{at:04}"), "b", "theirs", json!({ "b": 1 }), if at % 2 == 0 { 1 } else { 1_800_000_000 })
+        })
         .collect();
     let pushed = push(&stack, &laptop, &theirs).await;
     assert!(all(&pushed, "conflict"));

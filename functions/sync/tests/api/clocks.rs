@@ -34,7 +34,10 @@ async fn counts_that_are_no_positive_integers_below_2_to_the_53_are_invalid() {
 #[tokio::test]
 async fn a_count_of_2_to_the_53_less_one_is_taken() {
     let result = pushed_once(json!({ "a": 9_007_199_254_740_991u64 })).await;
-    assert_eq!((&result["status"], &result["vector_clock"]["a"]), (&json!("applied"), &json!(9_007_199_254_740_991u64)));
+    assert_eq!(
+        (&result["status"], &result["vector_clock"]["a"]),
+        (&json!("applied"), &json!(9_007_199_254_740_991u64))
+    );
 }
 
 #[tokio::test]
@@ -113,7 +116,14 @@ async fn a_text_as_a_count_is_422() {
 #[tokio::test]
 async fn a_clock_never_goes_back_whatever_is_pushed() {
     let (stack, phone, laptop) = two_devices().await;
-    let clocks = [json!({ "a": 3 }), json!({ "b": 2 }), json!({}), json!({ "a": 1, "b": 1 }), json!({ "a": 4 }), json!({ "c": 1, "srv": 7 })];
+    let clocks = [
+        json!({ "a": 3 }),
+        json!({ "b": 2 }),
+        json!({}),
+        json!({ "a": 1, "b": 1 }),
+        json!({ "a": 4 }),
+        json!({ "c": 1, "srv": 7 }),
+    ];
     let mut before: Map<String, Value> = Map::new();
     for (at, clock) in clocks.into_iter().enumerate() {
         let device = if at % 2 == 0 { &phone } else { &laptop };

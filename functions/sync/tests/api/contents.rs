@@ -76,10 +76,8 @@ async fn an_entry_of_256_kib_is_taken_and_comes_back() {
 #[tokio::test]
 async fn an_entry_of_256_kib_and_a_byte_is_invalid_alone() {
     let (stack, phone, laptop) = two_devices().await;
-    let entries = [
-        entry("large", "a", &blob(1, 262_145), json!({ "a": 1 }), 5),
-        entry("small", "a", "x", json!({ "a": 1 }), 5),
-    ];
+    let entries =
+        [entry("large", "a", &blob(1, 262_145), json!({ "a": 1 }), 5), entry("small", "a", "x", json!({ "a": 1 }), 5)];
     let pushed = push(&stack, &phone, &entries).await;
     assert_eq!((&pushed["accepted"], &pushed["rejected"]), (&json!(["small"]), &json!(["large"])));
     assert_eq!(pushed["results"][0]["error"], "entry_too_large");
@@ -118,7 +116,11 @@ async fn ids_of_dots_and_of_128_characters_are_ids() {
     let (stack, phone, laptop) = two_devices().await;
     let long = "x".repeat(128);
     for id in ["..", ".", "META", "usr_01JGFJJZ00AAAAAAAAAAAAAAAA", &long] {
-        assert_eq!(push_one(&stack, &phone, entry(id, "a", "x", json!({ "a": 1 }), 5)).await["status"], "applied", "{id}");
+        assert_eq!(
+            push_one(&stack, &phone, entry(id, "a", "x", json!({ "a": 1 }), 5)).await["status"],
+            "applied",
+            "{id}"
+        );
     }
     assert_eq!(pull_all(&stack, &laptop).await.entries.len(), 5);
     assert_adds_up(&stack, &phone).await;
@@ -155,7 +157,8 @@ async fn version_and_created_at_come_back_or_have_their_defaults() {
     let mut full = entry("full", "a", "x", json!({ "a": 1 }), 9);
     full["version"] = json!(7);
     full["created_at"] = json!(3);
-    let bare = json!({ "id": "bare", "device_id": "a", "encrypted_data": "x", "vector_clock": { "a": 1 }, "updated_at": 9 });
+    let bare =
+        json!({ "id": "bare", "device_id": "a", "encrypted_data": "x", "vector_clock": { "a": 1 }, "updated_at": 9 });
     push(&stack, &phone, &[full, bare]).await;
     let held = pull_all(&stack, &laptop).await.entries;
     assert_eq!((&held["full"]["version"], &held["full"]["created_at"]), (&json!(7), &json!(3)));

@@ -91,9 +91,19 @@ async fn an_altered_or_cut_cursor_is_400() {
     let cursor = pull_all(&stack, &phone).await.cursor;
     let mut altered = cursor.clone();
     altered.replace_range(5..6, if &cursor[5..6] == "A" { "B" } else { "A" });
-    for bad in [altered.as_str(), &cursor[..cursor.len() - 4], "", "x", "é", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", &"A".repeat(5_000)] {
+    for bad in [
+        altered.as_str(),
+        &cursor[..cursor.len() - 4],
+        "",
+        "x",
+        "é",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        &"A".repeat(5_000),
+    ] {
         try_pull(&stack, &phone, json!({ "cursor": bad })).await.refused(400, "invalid_cursor");
-        try_push(&stack, &phone, json!({ "entries": one("f"), "base_cursor": bad })).await.refused(400, "invalid_cursor");
+        try_push(&stack, &phone, json!({ "entries": one("f"), "base_cursor": bad }))
+            .await
+            .refused(400, "invalid_cursor");
     }
     assert_eq!(pull_all(&stack, &phone).await.ids(), ["e"], "nothing was pushed");
 }

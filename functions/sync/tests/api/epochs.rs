@@ -227,7 +227,8 @@ async fn after_an_erase_the_queue_leaves_no_row_of_before() {
     pull_all(&stack, &laptop).await;
     erase(&stack, &phone).await;
     stack.drain().await;
-    let left: Vec<String> = stack.rows("SyncTable").await.iter().map(|row| format!("{} {}", text(&row["pk"]), text(&row["sk"]))).collect();
+    let left: Vec<String> =
+        stack.rows("SyncTable").await.iter().map(|row| format!("{} {}", text(&row["pk"]), text(&row["sk"]))).collect();
     let space = format!("S#{}", phone.user_id);
     assert!(left.iter().all(|key| key.starts_with(&format!("{space} "))), "{left:?}");
     assert!(left.len() <= 2, "META and the order: {left:?}");

@@ -20,7 +20,8 @@ async fn every_reason_is_named_newest_first() {
     push(&stack, &laptop, &[entry("e", "b", "two", json!({ "b": 1 }), 200)]).await;
     push(&stack, &laptop, &[entry("e", "b", "cloned", json!({ "a": 1, "b": 1 }), 300)]).await;
     delete_ids(&stack, &phone, &["e"]).await;
-    let named = [("two", "deleted"), ("cloned", "clock_reuse"), ("one", "lost")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let named =
+        [("two", "deleted"), ("cloned", "clock_reuse"), ("one", "lost")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     assert_eq!(reasons(&stack, &phone, "e").await, named);
 }
 
@@ -32,7 +33,9 @@ async fn a_version_has_the_entry_it_was() {
     push(&stack, &phone, &[entry("e", "a", "x", json!({ "a": 1 }), 100)]).await;
     push(&stack, &laptop, &[lost.clone()]).await;
     let version = history(&stack, &phone, "e").await.remove(0);
-    for field in ["id", "device_id", "encrypted_data", "vector_clock", "version", "created_at", "updated_at", "is_deleted"] {
+    for field in
+        ["id", "device_id", "encrypted_data", "vector_clock", "version", "created_at", "updated_at", "is_deleted"]
+    {
         assert_eq!(version[field], lost[field], "{field}");
     }
     assert_eq!(version["kept_until"], stack.now() + 30 * 86_400);

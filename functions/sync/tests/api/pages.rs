@@ -107,7 +107,8 @@ async fn has_more_and_complete_are_opposites_and_snapshot_is_a_full_pulls() {
     assert_eq!([&first["has_more"], &first["complete"], &first["snapshot"]], [true, false, true]);
     let cursor = pull_all(&stack, &laptop).await.cursor;
     push(&stack, &phone, &many(3, 5)).await;
-    push(&stack, &phone, &[entry("z1", "a", "x", json!({ "a": 1 }), 5), entry("z2", "a", "x", json!({ "a": 1 }), 5)]).await;
+    push(&stack, &phone, &[entry("z1", "a", "x", json!({ "a": 1 }), 5), entry("z2", "a", "x", json!({ "a": 1 }), 5)])
+        .await;
     let delta = pull(&stack, &laptop, json!({ "cursor": cursor, "limit": 1 })).await;
     assert_eq!([&delta["has_more"], &delta["complete"], &delta["snapshot"]], [true, false, false]);
 }

@@ -69,7 +69,8 @@ async fn a_conflict_the_server_wins_is_merged_in_a_full_space() {
     let mut large = of("one", 9_780, 1);
     large["updated_at"] = json!(1_000);
     push(&stack, &phone, &[large]).await;
-    let result = push_one(&stack, &laptop, entry("one", "b", "y", json!({ "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb": 1 }), 5)).await;
+    let result =
+        push_one(&stack, &laptop, entry("one", "b", "y", json!({ "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb": 1 }), 5)).await;
     assert_eq!((&result["status"], &result["winner"]), (&json!("conflict"), &json!("server")));
     assert_adds_up(&stack, &phone).await;
 }

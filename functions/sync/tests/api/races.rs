@@ -6,7 +6,8 @@ use satchel_testkit::{Session, Stack};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Held, assert_adds_up, delete_ids, entry, pull, pull_all, pull_on, push, reasons, status, text, try_push, two_devices,
+    Held, assert_adds_up, delete_ids, entry, pull, pull_all, pull_on, push, reasons, status, text, try_push,
+    two_devices,
 };
 
 async fn join<T: Send + 'static>(tasks: Vec<impl Future<Output = T> + Send + 'static>) -> Vec<T> {
@@ -88,8 +89,9 @@ async fn a_reader_beside_writers_holds_in_the_end_what_is_there() {
         async move {
             for round in 1..=6u64 {
                 let clock = json!({ format!("k{number}"): round });
-                let entries: Vec<Value> =
-                    (0..10).map(|at| entry(&format!("e{at}"), "a", &format!("{number}.{round}"), clock.clone(), 5)).collect();
+                let entries: Vec<Value> = (0..10)
+                    .map(|at| entry(&format!("e{at}"), "a", &format!("{number}.{round}"), clock.clone(), 5))
+                    .collect();
                 push(&stack, &device, &entries).await;
                 if round == 3 {
                     delete_ids(&stack, &device, &["e1", "e2"]).await;

@@ -51,11 +51,10 @@ async fn push_and_pull_from_another_device() {
 async fn conflict_goes_to_the_later_updated_at() {
     let (stack, phone, laptop) = two_devices().await;
     // As in the seed's test: without `version`, `is_deleted` and `created_at`.
-    let version = |device: &str, data: &str, clock: Value, at: i64| {
-        json!({ "id": "entry-conflict", "device_id": device, "encrypted_data": data, "vector_clock": clock, "updated_at": at })
-    };
+    let version = |device: &str, data: &str, clock: Value, at: i64| json!({ "id": "entry-conflict", "device_id": device, "encrypted_data": data, "vector_clock": clock, "updated_at": at });
     push(&stack, &phone, &[version("device-a", "version_a", json!({ "device-a": 5 }), 1_702_300_000)]).await;
-    let pushed = push(&stack, &laptop, &[version("device-b", "version_b", json!({ "device-b": 3 }), 1_702_300_100)]).await;
+    let pushed =
+        push(&stack, &laptop, &[version("device-b", "version_b", json!({ "device-b": 3 }), 1_702_300_100)]).await;
     assert_eq!(pushed["accepted"], json!(["entry-conflict"]));
     let held = pull_all(&stack, &phone).await;
     assert_eq!(held.entries["entry-conflict"]["encrypted_data"], "version_b");

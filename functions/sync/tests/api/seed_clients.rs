@@ -3,9 +3,7 @@
 use satchel_testkit::{Session, Stack};
 use serde_json::{Value, json};
 
-use crate::support::{
-    Held, delete_ids, entry, many, pull, pull_all, push, seed_pull, status, tombstone, two_devices,
-};
+use crate::support::{Held, delete_ids, entry, many, pull, pull_all, push, seed_pull, status, tombstone, two_devices};
 
 /// A space of 2,300 entries, older than a minute.
 async fn large() -> (Stack, Session, Session) {
@@ -52,7 +50,10 @@ async fn a_full_pull_goes_on_by_page_numbers_and_ends_with_a_position() {
     let first = page(&stack, &laptop, Value::Null).await;
     assert_eq!((ids(&first).len(), &first["server_timestamp"], &first["has_more"]), (1_000, &json!(1), &json!(true)));
     let second = page(&stack, &laptop, json!(1)).await;
-    assert_eq!((ids(&second).len(), &second["server_timestamp"], &second["has_more"]), (1_000, &json!(2), &json!(true)));
+    assert_eq!(
+        (ids(&second).len(), &second["server_timestamp"], &second["has_more"]),
+        (1_000, &json!(2), &json!(true))
+    );
     let third = page(&stack, &laptop, json!(2)).await;
     assert_eq!((ids(&third).len(), &third["has_more"]), (300, &json!(false)));
     assert_eq!(third["server_timestamp"], status(&stack, &phone).await["head"]);
@@ -171,7 +172,10 @@ async fn a_last_sync_at_past_the_head_is_served_in_full() {
     push(&stack, &phone, &[entry("e", "a", "x", json!({ "a": 1 }), 5)]).await;
     push(&stack, &phone, &[tombstone("f", "a", json!({ "a": 1 }), 5)]).await;
     let full = page(&stack, &laptop, json!(9_000_000_000u64)).await;
-    assert_eq!((ids(&full), &full["deleted_ids"], &full["snapshot"]), (vec!["e".to_owned()], &json!(["f"]), &json!(true)));
+    assert_eq!(
+        (ids(&full), &full["deleted_ids"], &full["snapshot"]),
+        (vec!["e".to_owned()], &json!(["f"]), &json!(true))
+    );
 }
 
 #[tokio::test]
@@ -191,7 +195,8 @@ async fn a_last_sync_at_of_the_clients_own_clock_between_commits_skips_nothing_i
 async fn a_seed_client_and_its_clockless_entries_go_round() {
     let (stack, phone, laptop) = two_devices().await;
     let (mut one, mut other) = (Held::default(), Held::default());
-    let seed = |id: &str, data: &str, at: i64| json!({ "id": id, "device_id": "a", "encrypted_data": data, "updated_at": at });
+    let seed =
+        |id: &str, data: &str, at: i64| json!({ "id": id, "device_id": "a", "encrypted_data": data, "updated_at": at });
     push(&stack, &phone, &[seed("e", "v1", 100), seed("f", "v1", 100)]).await;
     seed_pull(&stack, &laptop, &mut other, Value::Null).await;
     push(&stack, &laptop, &[seed("e", "v2", 200)]).await;

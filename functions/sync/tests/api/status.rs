@@ -42,7 +42,10 @@ async fn limits_and_parameters_are_told() {
     let (stack, phone, _) = two_devices().await;
     let status = status(&stack, &phone).await;
     assert_eq!((&status["quota_bytes"], &status["retention_days"]), (&json!(1u64 << 30), &json!(180)));
-    assert_eq!(status["limits"], json!({ "entry_bytes": 262_144, "entries_per_push": 1_000, "clock_keys": 64, "page": 1_000 }));
+    assert_eq!(
+        status["limits"],
+        json!({ "entry_bytes": 262_144, "entries_per_push": 1_000, "clock_keys": 64, "page": 1_000 })
+    );
 }
 
 #[tokio::test]
@@ -56,7 +59,8 @@ async fn devices_are_named_and_say_where_they_stand() {
     let at = pull(&stack, &laptop, json!({ "last_sync_at": null })).await["server_timestamp"].clone();
     pull(&stack, &laptop, json!({ "last_sync_at": at })).await;
     let status = status(&stack, &laptop).await;
-    let device = |id: &str| status["devices"].as_array().unwrap().iter().find(|one| one["device_id"] == id).unwrap().clone();
+    let device =
+        |id: &str| status["devices"].as_array().unwrap().iter().find(|one| one["device_id"] == id).unwrap().clone();
     let (one, other) = (device(&phone.device_id), device(&laptop.device_id));
     assert_eq!((&one["device_name"], &one["platform"]), (&json!("ada's phone"), &json!("ios")));
     assert_eq!((&other["device_name"], &other["platform"]), (&json!("Ada's Mac"), &json!("macos")));

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    delete_ids, entry, pull_all, push, push_one, reasons, status, tombstone, try_push, two_devices,
-};
+use crate::support::{delete_ids, entry, pull_all, push, push_one, reasons, status, tombstone, try_push, two_devices};
 use satchel_testkit::{Session, Stack};
 
 const NOW: i64 = 1_767_225_600;

@@ -59,8 +59,9 @@ async fn with_faults_at_ten_percent(kind: &str) {
     stack.fault(json!({ "service": "dynamodb", "kind": kind, "probability": 0.1, "seed": 7 }));
     let mut held = Held::default();
     for round in 1..=6u64 {
-        let entries: Vec<Value> =
-            (0..130).map(|at| entry(&format!("e{at:03}"), "a", &format!("v{round}"), json!({ "a": round }), 5)).collect();
+        let entries: Vec<Value> = (0..130)
+            .map(|at| entry(&format!("e{at:03}"), "a", &format!("v{round}"), json!({ "a": round }), 5))
+            .collect();
         let answer = push_through(&stack, &phone, &entries).await;
         assert_eq!(answer["accepted"].as_array().unwrap().len(), 130, "{}", answer["results"]);
         pull_through(&stack, &laptop, &mut held, 50).await;
@@ -100,11 +101,17 @@ async fn conflicts_under_faults_lose_no_acknowledged_content() {
     for round in 1..=10u64 {
         let (device, key) = if round % 2 == 0 { (&phone, "a") } else { (&laptop, "b") };
         let time = if round % 3 == 0 { 1 } else { round as i64 };
-        push_through(&stack, device, &[entry("e", key, &format!("v{round}"), json!({ format!("{key}{round}"): 1 }), time)]).await;
+        push_through(
+            &stack,
+            device,
+            &[entry("e", key, &format!("v{round}"), json!({ format!("{key}{round}"): 1 }), time)],
+        )
+        .await;
     }
     stack.faults().clear();
     let stored = pull_all(&stack, &phone).await.entries["e"].clone();
-    let kept: Vec<String> = crate::support::reasons(&stack, &phone, "e").await.into_iter().map(|(data, _)| data).collect();
+    let kept: Vec<String> =
+        crate::support::reasons(&stack, &phone, "e").await.into_iter().map(|(data, _)| data).collect();
     for round in 1..=10 {
         let data = format!("v{round}");
         assert!(stored["encrypted_data"] == json!(data) || kept.contains(&data), "{data} is lost: {kept:?}");
@@ -147,7 +154,15 @@ async fn writers_and_reader(stack: Stack, writers: usize, rounds: u64, entries: 
             for round in 1..=rounds {
                 let clock = json!({ format!("k{number}"): round });
                 let batch: Vec<Value> = (0..entries)
-                    .map(|at| entry(&format!("e{:03}", (at + number * entries / 2) % 200), "a", &format!("{number}.{round}"), clock.clone(), round as i64))
+                    .map(|at| {
+                        entry(
+                            &format!("e{:03}", (at + number * entries / 2) % 200),
+                            "a",
+                            &format!("{number}.{round}"),
+                            clock.clone(),
+                            round as i64,
+                        )
+                    })
                     .collect();
                 push_through(&stack, &device, &batch).await;
             }

@@ -55,7 +55,6 @@ const ASSETS: [Asset; 4] = [
 #[utoipa::path(
     get,
     path = "/openapi.json",
-    operation_id = "openapi",
     tag = "web",
     security(()),
     params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of what the caller has")),
@@ -73,7 +72,6 @@ pub(crate) async fn openapi(headers: HeaderMap) -> Response {
 #[utoipa::path(
     get,
     path = "/docs",
-    operation_id = "docs",
     tag = "web",
     security(()),
     responses((status = 200, description = "The page; everything it needs is served here", body = String, content_type = "text/html"))
@@ -90,7 +88,6 @@ pub(crate) async fn page() -> Response {
 #[utoipa::path(
     get,
     path = "/docs/{asset}",
-    operation_id = "docsAsset",
     tag = "web",
     security(()),
     params(

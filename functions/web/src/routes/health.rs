@@ -30,7 +30,6 @@ pub(crate) struct Health {
 #[utoipa::path(
     get,
     path = "/health",
-    operation_id = "health",
     tag = "web",
     security(()),
     responses((status = 200, description = "It answers", body = Health))

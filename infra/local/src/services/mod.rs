@@ -4,12 +4,12 @@
 //! | service | what stands in | kept where `data` is a folder |
 //! | --- | --- | --- |
 //! | DynamoDB | the engine of `dynoxide-rs` | SQLite file |
-//! | SQS | [`sqs`]: queues on the injected clock | journal |
-//! | SNS, SES | [`sns`], [`ses`]: what was sent stays in the [`outbox`] | no |
-//! | S3 | [`s3`] | one file an object |
-//! | Secrets Manager | [`secrets`] | journal |
+//! | SQS | `sqs`: queues on the injected clock | journal |
+//! | SNS, SES | `sns`, `ses`: what was sent stays in the `outbox` | no |
+//! | S3 | `s3` | one file an object |
+//! | Secrets Manager | `secrets` | journal |
 //!
-//! Every call goes through [`faults`] and is counted by [`counters`].
+//! Every call goes through `faults` and is counted by `counters`.
 
 mod checksum;
 mod connector;

@@ -102,7 +102,8 @@ fn unchanged(expr: Expr, was: &Meta) -> Expr {
 
 /// Adds the move of META from `was` to `next` to a transaction.
 pub fn advance(transaction: &mut Transaction, table: &Table, space: &str, was: &Meta, next: &Meta) -> Result<()> {
-    let update = "SET head_seq = :head, head_time = :time, live = :live, tombs = :tombs, #bytes = :bytes, digest = :digest";
+    let update =
+        "SET head_seq = :head, head_time = :time, live = :live, tombs = :tombs, #bytes = :bytes, digest = :digest";
     let expr = Expr::update(update)
         .name("#bytes", "bytes")
         .value(":head", next.head)
@@ -141,16 +142,15 @@ pub async fn adopt_epoch(table: &Table, space: &str, was: &Meta, store_epoch: u6
 /// [`Cancelled::Condition`] where META has moved since.
 pub async fn next_generation(table: &Table, space: &str, was: &Meta, now: i64) -> Result<(), Cancelled> {
     let mut transaction = Transaction::new();
-    let expr = Expr::update("SET gen = :gen, #base = :base, live = :zero, tombs = :zero, #bytes = :zero, digest = :digest")
-        .name("#base", "base")
-        .name("#bytes", "bytes")
-        .value(":gen", was.generation + 1)
-        .value(":base", was.head)
-        .value(":zero", 0)
-        .value(":digest", vec![0u8; 16]);
-    transaction
-        .update(table, &keys::sync::meta(space), unchanged(expr, was))
-        .map_err(Cancelled::Failed)?;
+    let expr =
+        Expr::update("SET gen = :gen, #base = :base, live = :zero, tombs = :zero, #bytes = :zero, digest = :digest")
+            .name("#base", "base")
+            .name("#bytes", "bytes")
+            .value(":gen", was.generation + 1)
+            .value(":base", was.head)
+            .value(":zero", 0)
+            .value(":digest", vec![0u8; 16]);
+    transaction.update(table, &keys::sync::meta(space), unchanged(expr, was)).map_err(Cancelled::Failed)?;
     let mut order = Item::new();
     number(&mut order, "ordered_at", now);
     order.insert("ttl".to_owned(), AttributeValue::N((now + 30 * satchel_domain::time::DAY).to_string()));

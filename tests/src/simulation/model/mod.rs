@@ -103,10 +103,8 @@ impl ModelServer {
     fn space(&mut self, user: &str, now: i64) -> &mut Space {
         let user = if self.has(Bug::SpacesMixed) { "everybody" } else { user };
         let epoch = self.store_epoch;
-        let space = self
-            .spaces
-            .entry(user.to_owned())
-            .or_insert_with(|| Space { store_epoch: epoch, ..Space::default() });
+        let space =
+            self.spaces.entry(user.to_owned()).or_insert_with(|| Space { store_epoch: epoch, ..Space::default() });
         if space.store_epoch < epoch {
             space.store_epoch = epoch;
             space.base = space.head.max(u64::try_from(now).unwrap_or(0));
@@ -139,6 +137,11 @@ impl ModelServer {
                 Answer::Erased { epoch: format!("{store_epoch}.{generation}") }
             }
         }
+    }
+
+    /// A request came that changes nothing, but may be the first of a new epoch.
+    pub fn touched(&mut self, user: &str, now: i64) {
+        self.space(user, now);
     }
 
     /// What a device presented is kept: positions of pushes follow from it.
@@ -179,7 +182,14 @@ impl ModelServer {
     }
 
     /// Takes a push of a device that had seen everything up to `base`; nothing where it crashed.
-    pub fn push(&mut self, user: &str, push: &Push, base: Option<Base>, now: i64, crash: Option<usize>) -> Option<Pushed> {
+    pub fn push(
+        &mut self,
+        user: &str,
+        push: &Push,
+        base: Option<Base>,
+        now: i64,
+        crash: Option<usize>,
+    ) -> Option<Pushed> {
         let bug = self.bug;
         let space = self.space(user, now);
         space.show_late();
@@ -206,11 +216,14 @@ impl ModelServer {
             space.hide_last_commit();
         }
         let known = space.devices.get(&push.device_id).cloned().unwrap_or_default();
-        let stands_at = if bug == Some(Bug::PushTrustsAnswers) { known.position.max(known.answered) } else { known.position };
+        let stands_at =
+            if bug == Some(Bug::PushTrustsAnswers) { known.position.max(known.answered) } else { known.position };
         let mut cursor = push.base_cursor.clone();
         let mut position = stands_at;
         if let Some(before) = first_head.filter(|_| unbroken) {
-            if base == Some(Base { seen: before, between_commits: true }) || (bug == Some(Bug::PushCursorSkips) && cursor.is_some()) {
+            if base == Some(Base { seen: before, between_commits: true })
+                || (bug == Some(Bug::PushCursorSkips) && cursor.is_some())
+            {
                 cursor = Some(space.cursor(user, pull::Kind::Delta, space.head, 0, ""));
             }
             if stands_at == before {
@@ -362,7 +375,8 @@ impl Space {
     }
 
     fn with_entry(&self, verdict: Verdict) -> Verdict {
-        let stands = matches!(verdict.status, Status::Stale | Status::ClockReuse) || verdict.winner == Some(Winner::Server);
+        let stands =
+            matches!(verdict.status, Status::Stale | Status::ClockReuse) || verdict.winner == Some(Winner::Server);
         let server_entry = self.rows.get(&verdict.id).filter(|_| stands).map(|row| row.stored(&verdict.id));
         Verdict { server_entry, ..verdict }
     }

@@ -117,6 +117,7 @@ impl Space {
         if place.seq < self.head && commits.peek().is_none_or(|commit| commit.prev != place.seq) {
             return Err(Gone);
         }
+        let mut mentioned = std::collections::BTreeSet::new();
         for commit in commits {
             let mut skip = place.offset;
             let mark = (page.rows.len(), page.bytes);
@@ -135,6 +136,9 @@ impl Space {
                     continue;
                 }
                 let Some(row) = row else { continue };
+                if is(Bug::GrownEntrySkipped) && !mentioned.insert(id) {
+                    continue;
+                }
                 let size = if is(Bug::GrownEntrySkipped) { *planned } else { row.data.len() };
                 if !page.room() || !page.fits(size) {
                     let offset = if is(Bug::OffsetAmongRemaining) { delivered } else { at };
@@ -279,7 +283,14 @@ impl ModelServer {
     }
 }
 
-fn answer(rows: Vec<(String, Row)>, server_timestamp: u64, cursor: String, epoch: String, snapshot: bool, complete: bool) -> Answer {
+fn answer(
+    rows: Vec<(String, Row)>,
+    server_timestamp: u64,
+    cursor: String,
+    epoch: String,
+    snapshot: bool,
+    complete: bool,
+) -> Answer {
     let tombstones: Vec<Tombstone> = rows
         .iter()
         .filter(|(_, row)| row.deleted)

@@ -68,7 +68,14 @@ fn ticked(base: u64, clock: &VectorClock) -> VectorClock {
 }
 
 /// What `incoming` does to `stored`.
-pub(super) fn act(base: u64, stored: Option<&Row>, incoming: &Incoming, reject: bool, now: i64, bug: Option<Bug>) -> Act {
+pub(super) fn act(
+    base: u64,
+    stored: Option<&Row>,
+    incoming: &Incoming,
+    reject: bool,
+    now: i64,
+    bug: Option<Bug>,
+) -> Act {
     let base = if bug == Some(Bug::ServerCountBeginsAnew) { 0 } else { base };
     let is = |planted: Bug| bug == Some(planted);
     let rank = incoming.rank(now);

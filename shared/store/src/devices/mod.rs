@@ -7,14 +7,15 @@
 //! - After `END#<session>` is written, that session gives no push token any more, although its access token may live a
 //!   quarter of an hour longer.
 
+mod due;
+mod push;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use satchel_domain::devices::{Description, due_day};
 use satchel_domain::ids::{DeviceId, SessionId, UserId};
 use satchel_domain::session::Platform;
-use satchel_domain::time::DAY;
 use satchel_domain::{Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::expr::Expr;
 use crate::keys::Key;
@@ -23,8 +24,9 @@ use crate::retry::Retry;
 use crate::table::{Range, Table};
 use crate::transaction::Transaction;
 
-/// How long the end of a session is remembered, in seconds: longer than any access token lives.
-const END_STAYS: i64 = DAY;
+pub use due::{DueRow, due, forget_due, look_again};
+pub use push::{Claim, has_ended, holder, quiet};
+use push::{claim, push_hash, release, remember_end};
 
 /// A device's description.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,40 +91,6 @@ impl DeviceRow {
     }
 }
 
-/// Who holds a push token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
-    /// Whose device.
-    pub user_id: UserId,
-    /// Which device.
-    pub device_id: DeviceId,
-}
-
-impl Claim {
-    fn held(&self) -> Expr {
-        Expr::condition("user_id = :holder AND device_id = :device")
-            .value(":holder", self.user_id.as_str())
-            .value(":device", self.device_id.as_str())
-    }
-}
-
-/// A device on the clean-up's list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DueRow {
-    /// Whose device.
-    pub user_id: UserId,
-    /// Which device.
-    pub device_id: DeviceId,
-    /// The day since 1970.
-    pub day: i64,
-}
-
-#[derive(Debug, Serialize)]
-struct EndRow {
-    ended_at: i64,
-    ttl: i64,
-}
-
 /// The device `device` of `user`.
 pub async fn get(table: &Table, user: &UserId, device: &DeviceId) -> Result<Option<DeviceRow>> {
     table.get(&keys::device(user, device)).await
@@ -131,16 +99,6 @@ pub async fn get(table: &Table, user: &UserId, device: &DeviceId) -> Result<Opti
 /// Every described device of `user`, in the order of their ids, also those out of use.
 pub async fn list(table: &Table, user: &UserId) -> Result<Vec<DeviceRow>> {
     table.query_all(Range::of(keys::partition(user)).prefix(keys::DEVICES)).await
-}
-
-/// Who holds the token `token` of `platform`.
-pub async fn holder(table: &Table, platform: Platform, token: &str) -> Result<Option<Claim>> {
-    table.get(&keys::token(&push_hash(platform, token))).await
-}
-
-fn push_hash(platform: Platform, token: &str) -> String {
-    let text = format!("{platform:?}\n{token}");
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A device of the caller that describes itself in a session.
@@ -222,46 +180,6 @@ pub async fn describe(
     Ok(())
 }
 
-/// Adds to `transaction`: the token of `hash` is held by `device` of `user`, and by nobody else.
-async fn claim(
-    transaction: &mut Transaction,
-    table: &Table,
-    user: &UserId,
-    device: &DeviceId,
-    hash: &str,
-    now: Timestamp,
-) -> Result<()> {
-    let key = keys::token(hash);
-    let mine = Claim { user_id: user.clone(), device_id: device.clone() };
-    match table.get::<Claim>(&key).await? {
-        None => {
-            transaction.put(table, &key, &mine, Expr::absent())?;
-        }
-        Some(holder) if holder == mine => {
-            transaction.check(table, &key, mine.held())?;
-        }
-        Some(other) => {
-            transaction.put(table, &key, &mine, other.held())?;
-            let row = get(table, &other.user_id, &other.device_id).await?;
-            if row.is_some_and(|row| row.push_hash.as_deref() == Some(hash)) {
-                let lose = Expr::update("SET updated_at = :now REMOVE push_token, push_hash, push_session")
-                    .when("push_hash = :hash")
-                    .value(":now", now.as_millisecond())
-                    .value(":hash", hash);
-                transaction.update(table, &keys::device(&other.user_id, &other.device_id), lose)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether the end of `session` has come to be known here.
-pub async fn has_ended(table: &Table, user: &UserId, session: &SessionId) -> Result<bool> {
-    #[derive(Deserialize)]
-    struct Any {}
-    Ok(table.get::<Any>(&keys::end(user, session)).await?.is_some())
-}
-
 /// What changes of a device that has a row.
 #[derive(Debug, Clone)]
 pub enum Change {
@@ -324,42 +242,6 @@ pub async fn change(
     table.update(&keys::device(user, device), update.done()).await
 }
 
-/// The push endpoint of a session that ended goes quiet, and the session can give no other. A token that a newer session
-/// of the device has given stays. Repeatable.
-pub async fn quiet(table: &Table, user: &UserId, device: &DeviceId, session: &SessionId, now: Timestamp) -> Result<()> {
-    let mut retry = Retry::default();
-    loop {
-        let mut transaction = Transaction::new();
-        remember_end(&mut transaction, table, user, session, now)?;
-        let row = get(table, user, device).await?.filter(|row| row.push_session.as_ref() == Some(session));
-        if let Some((row, hash)) = row.as_ref().and_then(|row| Some((row, row.push_hash.as_deref()?))) {
-            let off = Expr::update("SET updated_at = :now REMOVE push_token, push_hash, push_session")
-                .when("push_hash = :hash AND push_session = :session")
-                .value(":now", now.as_millisecond())
-                .value(":hash", hash)
-                .value(":session", session.as_str());
-            transaction.update(table, &keys::device(user, device), off)?;
-            release(&mut transaction, table, row, hash)?;
-        }
-        match transaction.run(table).await {
-            Ok(()) => return Ok(()),
-            Err(cancelled) => retry.after(cancelled).await?,
-        }
-    }
-}
-
-fn remember_end(transaction: &mut Transaction, table: &Table, user: &UserId, session: &SessionId, now: Timestamp) -> Result<()> {
-    let end = EndRow { ended_at: now.as_second(), ttl: now.as_second().saturating_add(END_STAYS) };
-    transaction.put(table, &keys::end(user, session), &end, Expr::always())?;
-    Ok(())
-}
-
-fn release(transaction: &mut Transaction, table: &Table, row: &DeviceRow, hash: &str) -> Result<()> {
-    let mine = Claim { user_id: row.user_id.clone(), device_id: row.id.clone() };
-    transaction.delete(table, &keys::token(hash), mine.held())?;
-    Ok(())
-}
-
 /// Deletes the device with its token and its place on the clean-up's list; `session` can describe it no more. `false`
 /// where there was no row. Repeatable.
 pub async fn delete(
@@ -394,59 +276,6 @@ pub async fn delete(
             Ok(()) => return Ok(row.is_some()),
             Err(cancelled) => retry.after(cancelled).await?,
         }
-    }
-}
-
-/// A page of the clean-up's list: what is due on `day` or earlier in `shard`, oldest first, after `after`.
-pub async fn due(table: &Table, shard: u8, day: i64, after: Option<Key>) -> Result<crate::Page<DueRow>> {
-    let range = Range::of(keys::due_partition(shard)).between(keys::due_prefix(0), keys::due_prefix(day.saturating_add(1)));
-    table.query(range.after(after).limit(100)).await
-}
-
-/// Takes a place off the clean-up's list that no device's row names.
-pub async fn forget_due(table: &Table, due: &DueRow) -> Result<()> {
-    table.delete(&keys::due(&due.user_id, &due.device_id, due.day), Expr::always()).await.map(|_| ())
-}
-
-/// Moves the device on the clean-up's list to `day`, and with `retired` takes it out of use: inactive, its push token
-/// gone. `false` where it was seen or changed since `row` was read.
-pub async fn look_again(table: &Table, row: &DeviceRow, day: i64, retired: bool, now: Timestamp) -> Result<bool> {
-    let key = keys::device(&row.user_id, &row.id);
-    let mut transaction = Transaction::new();
-    let mut update = if retired {
-        let expr = Expr::update(
-            "SET due_day = :day, is_active = :no, updated_at = :now REMOVE push_token, push_hash, push_session",
-        );
-        expr.value(":no", false).value(":now", now.as_millisecond())
-    } else {
-        Expr::update("SET due_day = :day")
-    };
-    let mut unchanged = "due_day = :was AND last_active_at = :active".to_owned();
-    update = update.value(":day", day).value(":was", row.due_day).value(":active", row.last_active_at);
-    match row.last_heartbeat_at {
-        Some(at) => {
-            unchanged.push_str(" AND last_heartbeat_at = :beat");
-            update = update.value(":beat", at);
-        }
-        None => unchanged.push_str(" AND attribute_not_exists(last_heartbeat_at)"),
-    }
-    if let Some(hash) = row.push_hash.as_deref().filter(|_| retired) {
-        unchanged.push_str(" AND push_hash = :hash");
-        update = update.value(":hash", hash);
-        release(&mut transaction, table, row, hash)?;
-    } else if retired {
-        unchanged.push_str(" AND attribute_not_exists(push_hash)");
-    }
-    transaction.update(table, &key, update.when(unchanged))?;
-    if day != row.due_day {
-        transaction.delete(table, &keys::due(&row.user_id, &row.id, row.due_day), Expr::always())?;
-        let due = DueRow { user_id: row.user_id.clone(), device_id: row.id.clone(), day };
-        transaction.put(table, &keys::due(&row.user_id, &row.id, day), &due, Expr::always())?;
-    }
-    match transaction.run(table).await {
-        Ok(()) => Ok(true),
-        Err(crate::Cancelled::Condition(_)) => Ok(false),
-        Err(other) => Err(other.into()),
     }
 }
 
