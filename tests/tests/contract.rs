@@ -312,8 +312,9 @@ async fn the_stream_of_sync_stops_at_a_poison_record_and_tells_of_what_came_befo
     let mut function = start(&stage, "sync-on-commit").await;
     let answer = function.invoke(&events::stream(&[commit(1), poison, commit(2)])).await.unwrap();
     assert_eq!(events::failures(&answer), ["2"], "{}", function.output());
-    let topic = &stage.local().template().topics()[0].arn;
-    let told = stage.local().services().outbox().topic(topic);
+    let topics = stage.local().template().topics();
+    let topic = topics.iter().find(|topic| topic.logical_id == "EventsTopic").unwrap();
+    let told = stage.local().services().outbox().topic(&topic.arn);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].message.contains("\"head\":1"), "{}", told[0].message);
     let answer = function.invoke(&events::stream(&[commit(2)])).await.unwrap();

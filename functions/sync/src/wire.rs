@@ -27,16 +27,18 @@ pub(crate) struct EntryIn {
     #[schema(value_type = BTreeMap<String, u64>)]
     pub(crate) vector_clock: Clock,
     /// The client's own version number.
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "satchel_inbound::http::input::whole")]
     #[schema(minimum = 0)]
     pub(crate) version: i64,
     /// Whether this deletes the entry.
     #[serde(default)]
     pub(crate) is_deleted: bool,
     /// Unix seconds.
+    #[serde(default, deserialize_with = "satchel_inbound::http::input::maybe_whole")]
     #[schema(minimum = 0)]
     pub(crate) created_at: Option<i64>,
     /// Unix seconds.
+    #[serde(deserialize_with = "satchel_inbound::http::input::whole")]
     #[schema(minimum = 0, example = 1_767_225_600)]
     pub(crate) updated_at: i64,
 }
@@ -79,6 +81,7 @@ pub(crate) struct PushIn {
 /// What became of one pushed entry or deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PushStatus)]
 pub(crate) enum Status {
     /// Written.
     Applied,
@@ -159,6 +162,7 @@ pub(crate) struct PullIn {
     /// The device of the access token.
     pub(crate) device_id: String,
     /// `server_timestamp` of the last answer, for clients without cursors.
+    #[serde(default, deserialize_with = "satchel_inbound::http::input::maybe_whole")]
     #[schema(minimum = 0)]
     pub(crate) last_sync_at: Option<u64>,
     /// `cursor` of the last answer.
@@ -169,7 +173,7 @@ pub(crate) struct PullIn {
     #[expect(dead_code, reason = "its shape is checked though nothing goes by it")]
     pub(crate) vector_clock: Clock,
     /// Entries and tombstones of a page.
-    #[serde(default = "thousand")]
+    #[serde(default = "thousand", deserialize_with = "satchel_inbound::http::input::whole")]
     #[schema(minimum = 1, maximum = 1000)]
     pub(crate) limit: usize,
 }

@@ -58,7 +58,10 @@ impl Local {
     /// # Errors
     /// All complaints: the data folder's, the template's, the functions'.
     pub async fn start(options: LocalOptions) -> Result<Self, StartError> {
-        let data = options.data.as_deref().map(DataFolder::open).transpose()?;
+        let data = match &options.data {
+            Some(path) => Some(DataFolder::open(path).await?),
+            None => None,
+        };
         let keys = match (&options.aws_endpoint, &data) {
             (Some(endpoint), _) => Keys::of_auth_secret(&remote_secret(endpoint, &options).await?).map(Arc::new),
             (None, Some(folder)) => Keys::kept_at(&folder.file("keys.json")).map(Arc::new),

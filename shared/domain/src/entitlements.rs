@@ -66,6 +66,7 @@ impl AddOn {
 /// Who gave an add-on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = EntitlementPlatform)]
 pub enum Platform {
     /// The App Store.
     Ios,
@@ -78,6 +79,7 @@ pub enum Platform {
 /// The state of a purchase; `active`, `grace` and `owned` give access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = EntitlementStatus)]
 pub enum Status {
     /// Not paid yet.
     Pending,

@@ -103,7 +103,7 @@ pub async fn grant(table: &Table, user: &UserId, id: &GrantId) -> Result<Option<
 /// from; and the ledger's line.
 ///
 /// # Errors
-/// [`Error::Internal`] where a row cannot be written down.
+/// [`satchel_domain::Error::Internal`] where a row cannot be written down.
 pub fn change(
     transaction: &mut Transaction,
     table: &Table,
@@ -124,7 +124,7 @@ pub fn change(
 /// Adds a grant to `transaction`, new or changed.
 ///
 /// # Errors
-/// [`Error::Internal`] where it cannot be written down.
+/// [`satchel_domain::Error::Internal`] where it cannot be written down.
 pub fn put_grant(transaction: &mut Transaction, table: &Table, grant: &GrantRow) -> Result<()> {
     transaction.put(table, &keys::grant(&grant.user_id, &grant.grant_id), grant, Expr::always())?;
     Ok(())

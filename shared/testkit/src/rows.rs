@@ -99,7 +99,9 @@ impl Stack {
     /// The answer to a GET of a presigned link, as a browser would ask for it.
     pub async fn get_url(&self, url: &str) -> Answer {
         use tower::ServiceExt as _;
-        let request = http::Request::get(url).body(satchel_local::Body::empty());
+        // The signature covers the header, which a browser makes of the address.
+        let host = url.split('/').nth(2).unwrap_or_default();
+        let request = http::Request::get(url).header(http::header::HOST, host).body(satchel_local::Body::empty());
         let request = request.unwrap_or_else(|error| panic!("`{url}` is not an address: {error}"));
         let response = self.services().router().oneshot(request).await.unwrap_or_else(|never| match never {});
         let (head, body) = response.into_parts();

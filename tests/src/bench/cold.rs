@@ -39,7 +39,7 @@ struct Sample {
     whole: Duration,
 }
 
-async fn once(subject: &Subject, share: Share) -> Result<Sample, StageError> {
+async fn once(subject: &Subject, share: Share, phase: u64) -> Result<Sample, StageError> {
     let late = |memory| {
         let group = CpuShare::unlimited()?;
         Ok::<_, std::io::Error>((group, memory))
@@ -59,6 +59,8 @@ async fn once(subject: &Subject, share: Share) -> Result<Sample, StageError> {
         (Some(memory), Some(group)) => {
             let ready = process.initialised().await?;
             group.set(Some(memory))?;
+            // The event comes at any moment of a period.
+            tokio::time::sleep(Duration::from_millis(20 + phase % 20)).await;
             let asked = std::time::Instant::now();
             let reply = process.call(subject.event.clone()).await?;
             Sample { init: ready - started, whole: (ready - started) + (reply.at - asked) }
@@ -118,7 +120,7 @@ pub async fn run(stage: &Stage, binaries: &Binaries, rounds: usize) -> Result<Se
     for round in 0..=rounds {
         for (subject, per_share) in subjects.iter().zip(&mut samples) {
             for (share, list) in shares.iter().zip(per_share) {
-                let sample = once(subject, *share).await?;
+                let sample = once(subject, *share, (round * 7) as u64).await?;
                 // The first round only brings the files into the page cache.
                 if round > 0 {
                     list.push(sample);

@@ -27,7 +27,9 @@ pub async fn run(stage: &Stage, binaries: &Binaries, requests: u32) -> Result<Se
     let tls = TlsFront::serve(stage.services_address(), folder.path()).await?;
     let ada = stage.sign_in("memory").await?;
     stage.grant_sync(&ada.user_id).await?;
-    let steps = [1u32, 1_000, requests / 10, requests / 2, requests];
+    let mut steps = vec![1u32, 1_000, requests / 10, requests / 2, requests];
+    steps.sort_unstable();
+    steps.dedup();
     let mut head = vec!["function".to_owned()];
     head.extend(steps.iter().map(|step| format!("after {step}")));
     let (mut rows, mut highest, mut growth) = (Vec::new(), 0.0f64, 0.0f64);
@@ -44,8 +46,8 @@ pub async fn run(stage: &Stage, binaries: &Binaries, requests: u32) -> Result<Se
         let mut session = stage.sign_in("memory").await?;
         let (mut row, mut done, mut sizes) = (vec![format!("`{name}`")], 0, Vec::new());
         let mut begun = std::time::Instant::now();
-        for step in steps {
-            while done < step {
+        for step in &steps {
+            while done < *step {
                 // Access tokens live 15 minutes.
                 if begun.elapsed().as_secs() > 600 {
                     session = stage.sign_in("memory").await?;

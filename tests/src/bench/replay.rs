@@ -100,6 +100,11 @@ pub fn names(groups: &[Vec<Call>]) -> String {
 }
 
 async fn again(client: &Client, call: &Call) -> Result<(), StageError> {
+    let outcome = make(client, call).await;
+    outcome.map_err(|error| format!("{} again: {}", call.operation, satchel_inbound::http::error::causes(&*error)).into())
+}
+
+async fn make(client: &Client, call: &Call) -> Result<(), StageError> {
     let body = &call.body;
     let text = |name: &str| body[name].as_str().map(str::to_owned);
     let table = text("TableName");
@@ -108,6 +113,7 @@ async fn again(client: &Client, call: &Call) -> Result<(), StageError> {
     match call.operation.as_str() {
         "GetItem" => {
             let request = client.get_item().set_table_name(table).set_key(map(&body["Key"])).set_consistent_read(consistent);
+            let request = request.set_expression_attribute_names(names_of(body));
             request.set_projection_expression(text("ProjectionExpression")).return_consumed_capacity(total).send().await?;
         }
         "Query" => {
@@ -116,6 +122,7 @@ async fn again(client: &Client, call: &Call) -> Result<(), StageError> {
                 .set_table_name(table)
                 .set_key_condition_expression(text("KeyConditionExpression"))
                 .set_expression_attribute_values(map(&body["ExpressionAttributeValues"]))
+                .set_expression_attribute_names(names_of(body))
                 .set_projection_expression(text("ProjectionExpression"))
                 .set_limit(body["Limit"].as_i64().and_then(|limit| i32::try_from(limit).ok()))
                 .set_scan_index_forward(body["ScanIndexForward"].as_bool())
@@ -129,6 +136,7 @@ async fn again(client: &Client, call: &Call) -> Result<(), StageError> {
                 let wanted = KeysAndAttributes::builder()
                     .set_keys(Some(keys))
                     .set_consistent_read(wanted["ConsistentRead"].as_bool())
+                    .set_expression_attribute_names(names_of(wanted))
                     .set_projection_expression(wanted["ProjectionExpression"].as_str().map(str::to_owned));
                 request = request.request_items(table, wanted.build()?);
             }
@@ -152,6 +160,12 @@ async fn again(client: &Client, call: &Call) -> Result<(), StageError> {
         other => return Err(format!("{other} is not known here").into()),
     }
     Ok(())
+}
+
+/// Names that the expressions of `call` stand for.
+fn names_of(call: &Value) -> Option<HashMap<String, String>> {
+    let names = call["ExpressionAttributeNames"].as_object()?;
+    Some(names.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect())
 }
 
 fn map(value: &Value) -> Option<HashMap<String, AttributeValue>> {

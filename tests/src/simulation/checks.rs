@@ -4,12 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::copy::{self, Copy, differences};
 use super::ledger::{Violation, violation};
-use super::story::{Fate, PERSON, Story, short};
+use super::story::{ENDLESS, Fate, PERSON, Story, short};
 use super::wire::{Answer, Ask, Pull, SpaceStatus, Version};
 use super::world::Trouble;
-
-/// Pages a probe takes at most.
-const ENDLESS: usize = 5_000;
 
 impl Story {
     async fn look(&mut self, user: &str, ask: Ask) -> Result<Answer, Violation> {
@@ -197,7 +194,7 @@ impl Story {
         self.requests += asked.len();
         for (((at, sent), (user, device, ask)), answer) in chosen.iter().zip(&sents).zip(&asked).zip(&answers) {
             self.note(format!("together ({trouble:?}): {} {}", short(device), answer.brief()));
-            super::story::expected(ask, answer, trouble)?;
+            super::exchange::expected(ask, answer, trouble)?;
             let before = before.get(user).cloned().unwrap_or_default();
             match (sent, answer) {
                 (Some(sent), answer) => self.heard_push(*at, &before, sent, answer)?,

@@ -7,7 +7,8 @@
 //!
 //! | module | job |
 //! | --- | --- |
-//! | `story`, `checks`, `orders` | the steps, and the properties that are looked at from outside |
+//! | `story`, `exchange` | the steps, and what becomes of requests on their way |
+//! | `checks`, `orders` | the properties that are looked at from outside |
 //! | `device` | a faithful client: modern, or one of the seed, with clocks or without |
 //! | `ledger` | what was made, acknowledged and told; the properties each answer is judged by |
 //! | `world`, `real`, `shadow` | the server: the local stack in this process, alone or beside the model |
@@ -22,6 +23,7 @@ pub mod bug;
 mod checks;
 pub mod copy;
 pub mod device;
+mod exchange;
 pub mod ledger;
 pub mod model;
 pub mod orders;

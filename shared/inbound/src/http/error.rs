@@ -34,7 +34,6 @@ pub struct Problem {
     /// The HTTP status.
     pub status: u16,
     /// What is wrong this time; an object where a client of the seed expects one.
-    #[schema(value_type = Object)]
     pub detail: Value,
     /// Stable and snake_case: what clients switch on.
     pub code: String,

@@ -7,7 +7,8 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use satchel_domain::{Error, Result};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
 use super::error::ApiError;
 
@@ -64,6 +65,10 @@ fn is_json(request: &Request) -> bool {
 /// # Errors
 /// 400 `malformed_json` or 422 with the field's path.
 pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    // A derived reader would take a list for a record, its fields in order; no client means that.
+    if bytes.trim_ascii_start().first() == Some(&b'[') && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+        return Err(Error::invalid("body", "must be an object"));
+    }
     match serde_json::from_slice(bytes) {
         Ok(value) => Ok(value),
         // Read once more, slower, for the path of the field; only who errs pays for it.
@@ -122,4 +127,44 @@ where
         })?;
         Ok(Self(query.0))
     }
+}
+
+/// Reads an integer as JSON has it: `3.0` is the integer 3 too (JSON Schema, *integer*). For `deserialize_with`.
+///
+/// # Errors
+/// Where the number has a fraction or does not fit.
+pub fn whole<'de, D, N>(deserializer: D) -> Result<N, D::Error>
+where
+    D: Deserializer<'de>,
+    N: TryFrom<i64>,
+{
+    let number = serde_json::Number::deserialize(deserializer)?;
+    integer(&number)
+        .and_then(|integer| N::try_from(integer).ok())
+        .ok_or_else(|| serde::de::Error::custom("must be an integer in range"))
+}
+
+/// [`whole`], or nothing.
+///
+/// # Errors
+/// Where the number has a fraction or does not fit.
+pub fn maybe_whole<'de, D, N>(deserializer: D) -> Result<Option<N>, D::Error>
+where
+    D: Deserializer<'de>,
+    N: TryFrom<i64>,
+{
+    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else { return Ok(None) };
+    integer(&number)
+        .and_then(|integer| N::try_from(integer).ok())
+        .map(Some)
+        .ok_or_else(|| serde::de::Error::custom("must be an integer in range"))
+}
+
+fn integer(number: &serde_json::Number) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    number.as_i64().or_else(|| {
+        let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < EXACT)?;
+        // Within 2^53 a double without fraction prints as the integer it is.
+        format!("{float:.0}").parse().ok()
+    })
 }

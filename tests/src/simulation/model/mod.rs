@@ -119,7 +119,7 @@ impl ModelServer {
             Ask::Push(push) => {
                 let base = match push.base_cursor.as_deref().map(|text| self.open(user, text, now)).transpose() {
                     Ok(base) => base.map(|place| place.base()),
-                    Err(refused) => return refused,
+                    Err(refused) => return refused.into(),
                 };
                 match self.push(user, push, base, now, crash) {
                     Some(pushed) => Answer::Pushed(pushed),
@@ -294,7 +294,7 @@ impl Space {
         for (id, incoming) in &items[..items.len().div_ceil(2)] {
             if let Act::Write { mut row, .. } = act(self.base, self.rows.get(id), incoming, reject, now, None) {
                 row.seq = self.head;
-                self.rows.insert(id.clone(), row);
+                self.rows.insert(id.clone(), *row);
             }
         }
     }
@@ -353,7 +353,7 @@ impl Space {
                     }
                     touched.push((id.clone(), row.data.len()));
                     let at = Some((seq, row.clock.clone()));
-                    self.rows.insert(id.clone(), row);
+                    self.rows.insert(id.clone(), *row);
                     let winner = conflict.then_some(if client_won { Winner::Client } else { Winner::Server });
                     verdict(if conflict { Status::Conflict } else { Status::Applied }, winner, at)
                 }

@@ -39,8 +39,13 @@ impl Place {
 /// What follows a place is not kept any more.
 struct Gone;
 
-fn refused(status: u16, code: &str) -> Answer {
-    Answer::Refused { status, code: code.to_owned() }
+/// A cursor that is not served: status and code.
+pub(super) struct Refused(u16, &'static str);
+
+impl From<Refused> for Answer {
+    fn from(Refused(status, code): Refused) -> Self {
+        Self::Refused { status, code: code.to_owned() }
+    }
 }
 
 struct Page {
@@ -163,11 +168,11 @@ impl Space {
 }
 
 impl ModelServer {
-    pub(super) fn open(&mut self, user: &str, text: &str, now: i64) -> Result<Place, Answer> {
+    pub(super) fn open(&mut self, user: &str, text: &str, now: i64) -> Result<Place, Refused> {
         let by_time = self.has(Bug::CursorByClientTime);
         let mixed = self.has(Bug::SpacesMixed);
         let space = self.space(user, now);
-        let invalid = || refused(400, "invalid_cursor");
+        let invalid = || Refused(400, "invalid_cursor");
         let mut parts = text.splitn(7, '|');
         let mut next = || parts.next().ok_or_else(invalid);
         let (owner, store, generation, kind) = (next()?, next()?, next()?, next()?);
@@ -176,7 +181,7 @@ impl ModelServer {
             return Err(invalid());
         }
         if store != space.store_epoch.to_string() || generation != space.generation.to_string() {
-            return Err(refused(410, "resync_required"));
+            return Err(Refused(410, "resync_required"));
         }
         let kind = match kind {
             "delta" => Kind::Delta,
@@ -192,7 +197,7 @@ impl ModelServer {
         let next = space.commits.iter().find(|commit| commit.seq > seq);
         let is_old = kind == Kind::Delta && seq != space.head && now - i64::try_from(seq).unwrap_or(0) > RETENTION;
         if is_old && !by_time && next.is_none_or(|commit| commit.prev != seq) {
-            return Err(refused(410, "resync_required"));
+            return Err(Refused(410, "resync_required"));
         }
         Ok(Place { kind, seq, offset, after: after.to_owned() })
     }
@@ -201,7 +206,7 @@ impl ModelServer {
         let opened = pull.cursor.as_deref().map(|text| self.open(user, text, now)).transpose();
         let place = match opened {
             Ok(place) => place,
-            Err(refused) => return refused,
+            Err(refused) => return refused.into(),
         };
         let kept_pages = self.space(user, now).devices.get(device).map(|known| known.pages.clone()).unwrap_or_default();
         let asked_page = pull.last_sync_at.filter(|at| (1..PAGES).contains(at));
@@ -240,7 +245,7 @@ impl ModelServer {
                 page = fresh();
                 space.fill(presented.clone(), &mut page, bug).unwrap_or_else(|Gone| presented.clone())
             }
-            Err(Gone) => return refused(410, "resync_required"),
+            Err(Gone) => return Refused(410, "resync_required").into(),
         };
         let cursor = space.cursor(user, end.kind, end.seq, end.offset, &end.after);
         let complete = end.kind == Kind::Delta && end.seq == space.head && end.offset == 0;

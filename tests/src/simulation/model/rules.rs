@@ -55,7 +55,7 @@ pub(super) enum Act {
     /// Only history gets it, once per content.
     Keep(&'static str),
     Write {
-        row: Row,
+        row: Box<Row>,
         conflict: bool,
         client_won: bool,
         /// What goes to history: its content, and why.
@@ -90,7 +90,7 @@ pub(super) fn act(
         written_by: incoming.device.clone(),
         seq: 0,
     };
-    let plain = |row: Row, lost| Act::Write { row, conflict: false, client_won: true, lost };
+    let plain = |row: Row, lost| Act::Write { row: Box::new(row), conflict: false, client_won: true, lost };
     let clock = incoming.clock.clone().with_server_at_most(stored.map(|row| &row.clock));
     let Some(stored) = stored else {
         return match (clock.is_empty(), &incoming.data) {
@@ -123,7 +123,7 @@ pub(super) fn act(
             return Act::Keep("lost");
         }
         let lost = content(stored.deleted || same, &stored.data, "lost");
-        return Act::Write { row: new(next.clone(), next, rank), conflict: true, client_won: true, lost };
+        return Act::Write { row: Box::new(new(next.clone(), next, rank)), conflict: true, client_won: true, lost };
     }
     match clock.relation(&stored.clock) {
         Relation::Equal | Relation::Dominated if same && !is(Bug::RetryIsNew) => Act::Unchanged,
@@ -174,7 +174,7 @@ fn concurrent(
         let rank = if supersedes && live { rank.max(stored.rank.clone()) } else { rank };
         let next = if is(Bug::LostMerge) { clock.clone() } else { merged };
         let lost = both_live.then(|| (stored.data.clone(), "lost"));
-        return Act::Write { row: new(next, clock, rank), conflict: !both_deleted, client_won: true, lost };
+        return Act::Write { row: Box::new(new(next, clock, rank)), conflict: !both_deleted, client_won: true, lost };
     }
     let next = match bug {
         Some(Bug::LostMerge) => stored.clock.clone(),
@@ -183,5 +183,5 @@ fn concurrent(
     };
     let row = Row { clock: next, written_by: incoming.device.clone(), ..stored.clone() };
     let lost = if both_live { incoming.data.clone().map(|data| (data, "lost")) } else { None };
-    Act::Write { row, conflict: !both_deleted, client_won: false, lost }
+    Act::Write { row: Box::new(row), conflict: !both_deleted, client_won: false, lost }
 }
