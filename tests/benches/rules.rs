@@ -43,8 +43,12 @@ fn sync(criterion: &mut Criterion) {
         let mut other: VectorClock = theirs.clone();
         other = other.merged(&[("dev_other", 3)].into_iter().collect());
         let ahead = ours.merged(&[("dev_mine", 1)].into_iter().collect());
-        group.bench_function(format!("clock relation, {keys} keys"), |b| b.iter(|| black_box(&ours).relation(black_box(&theirs))));
-        group.bench_function(format!("clock merge, {keys} keys"), |b| b.iter(|| black_box(&ours).merged(black_box(&theirs))));
+        group.bench_function(format!("clock relation, {keys} keys"), |b| {
+            b.iter(|| black_box(&ours).relation(black_box(&theirs)))
+        });
+        group.bench_function(format!("clock merge, {keys} keys"), |b| {
+            b.iter(|| black_box(&ours).merged(black_box(&theirs)))
+        });
         let (row, new, conflict) = (stored(ours.clone()), incoming(theirs.clone()), incoming(ahead));
         group.bench_function(format!("decide, replaces, {keys} keys"), |b| {
             b.iter(|| decide(Some(black_box(&row)), black_box(&new), Policy::Merge, NOW))
@@ -57,9 +61,17 @@ fn sync(criterion: &mut Criterion) {
     let new = incoming(clock(2, 0));
     group.bench_function("decide, created", |b| b.iter(|| decide(None, black_box(&new), Policy::Merge, NOW)));
     let text = Content { bytes: vec![7; 512], form: Form::Base64 }.text();
-    group.bench_function("content of 512 bytes, read and hashed", |b| b.iter(|| Content::parse(black_box(&text)).hash()));
+    group.bench_function("content of 512 bytes, read and hashed", |b| {
+        b.iter(|| Content::parse(black_box(&text)).hash())
+    });
     let vector_clock = clock(2, 0);
-    let part = Part { id: "0190a0e0-0000-7000-8000-000000000001", clock: &vector_clock, hash: &[7; 32], size: 512, deleted: false };
+    let part = Part {
+        id: "0190a0e0-0000-7000-8000-000000000001",
+        clock: &vector_clock,
+        hash: &[7; 32],
+        size: 512,
+        deleted: false,
+    };
     group.bench_function("digest, one entry changes", |b| {
         b.iter(|| black_box(Totals::default()).after(Some(black_box(part)), black_box(part)))
     });
@@ -84,7 +96,8 @@ fn tokens(criterion: &mut Criterion) {
     let signing = EncodingKey::from_ec_pem(pem.as_bytes()).expect("a key");
     let mut jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&signing, Algorithm::ES256).expect("a JWK");
     jwk.common.key_id = Some("k1".to_owned());
-    let verifier = Verifier::from_jwks(&json!({ "keys": [jwk] }).to_string(), "satchel", "satchel-app").expect("a JWKS");
+    let verifier =
+        Verifier::from_jwks(&json!({ "keys": [jwk] }).to_string(), "satchel", "satchel-app").expect("a JWKS");
     let claims = json!({
         "iss": "satchel", "aud": "satchel-app", "sub": "usr_01ARZ3NDEKTSV4RRFFQ69G5FAV", "did": "dev_01ARZ3NDEKTSV4RRFFQ69G5FAV",
         "sid": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "auth_time": NOW, "scope": "user", "iat": NOW, "nbf": NOW, "exp": NOW + 900,
@@ -97,7 +110,9 @@ fn tokens(criterion: &mut Criterion) {
     verifier.claims(&token, now).expect("the token is believed");
     let mut group = criterion.benchmark_group("auth");
     group.bench_function("access token, verified", |b| b.iter(|| verifier.claims(black_box(&token), now)));
-    group.bench_function("access token, signed", |b| b.iter(|| jsonwebtoken::encode(&header, black_box(&claims), &signing)));
+    group.bench_function("access token, signed", |b| {
+        b.iter(|| jsonwebtoken::encode(&header, black_box(&claims), &signing))
+    });
 
     let keys = Keys::derive(&[3; 32]);
     let id = |prefix: &str| format!("{prefix}01ARZ3NDEKTSV4RRFFQ69G5FAV");

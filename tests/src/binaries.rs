@@ -17,7 +17,9 @@ pub enum BinaryError {
         folder: String,
     },
     /// A source is younger.
-    #[error("the binary `{name}` is older than {source_file}: run `cargo build --workspace --bins` first (`make test` does)")]
+    #[error(
+        "the binary `{name}` is older than {source_file}: run `cargo build --workspace --bins` first (`make test` does)"
+    )]
     Stale {
         /// Its name.
         name: String,
@@ -65,9 +67,12 @@ impl Binaries {
         // Cargo leaves beside each binary the list of what it was made of.
         let list = std::fs::read_to_string(self.folder.join(format!("{name}.d"))).unwrap_or_default();
         let until = self.until;
-        let younger = |source: &Path| modified(source).is_some_and(|at| at > built && until.is_none_or(|until| at <= until));
+        let younger =
+            |source: &Path| modified(source).is_some_and(|at| at > built && until.is_none_or(|until| at <= until));
         match sources(&list).into_iter().find(|source| younger(source)) {
-            Some(source) => Err(BinaryError::Stale { name: name.to_owned(), source_file: source.display().to_string() }),
+            Some(source) => {
+                Err(BinaryError::Stale { name: name.to_owned(), source_file: source.display().to_string() })
+            }
             None => Ok(path),
         }
     }

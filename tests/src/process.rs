@@ -62,7 +62,13 @@ impl Launch {
     /// The function `name` of `memory_mb` from `binary` with `settings`, and with the variables that Lambda sets itself
     /// (Lambda developer guide, *Defined runtime environment variables*). Nothing of this process's environment is
     /// handed on.
-    pub fn new(name: &str, binary: &Path, memory_mb: u32, timeout: Duration, settings: &BTreeMap<String, String>) -> Self {
+    pub fn new(
+        name: &str,
+        binary: &Path,
+        memory_mb: u32,
+        timeout: Duration,
+        settings: &BTreeMap<String, String>,
+    ) -> Self {
         let group = format!("/satchel/satchel-local/{name}");
         let lambda = [
             ("AWS_LAMBDA_FUNCTION_NAME", name),
@@ -122,7 +128,10 @@ impl Launch {
             Some(folder) => {
                 // The shell joins the group and becomes the function, so that no instruction of it runs outside.
                 let mut command = Command::new("/bin/sh");
-                command.args(["-c", "echo $$ > \"$0\" && exec \"$1\""]).arg(folder.join("cgroup.procs")).arg(&self.binary);
+                command
+                    .args(["-c", "echo $$ > \"$0\" && exec \"$1\""])
+                    .arg(folder.join("cgroup.procs"))
+                    .arg(&self.binary);
                 command
             }
         };

@@ -164,8 +164,10 @@ async fn next(State(shared): State<Shared>) -> Response {
     let Some(invocation) = shared.queue.lock().await.recv().await else {
         return plain(StatusCode::GONE, Body::empty());
     };
-    let deadline = shared.clock.now().as_millisecond() + i64::try_from(invocation.timeout.as_millis()).unwrap_or(i64::MAX);
-    let trace = format!("Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0;Lineage={}", invocation.id);
+    let deadline =
+        shared.clock.now().as_millisecond() + i64::try_from(invocation.timeout.as_millis()).unwrap_or(i64::MAX);
+    let trace =
+        format!("Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0;Lineage={}", invocation.id);
     let built = Response::builder()
         .header("content-type", "application/json")
         .header("lambda-runtime-aws-request-id", &invocation.id)
@@ -196,7 +198,8 @@ async fn response(State(shared): State<Shared>, Path(id): Path<String>, body: By
 }
 
 async fn error(State(shared): State<Shared>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
-    let kind = headers.get("lambda-runtime-function-error-type").and_then(|kind| kind.to_str().ok()).unwrap_or("Unhandled");
+    let kind =
+        headers.get("lambda-runtime-function-error-type").and_then(|kind| kind.to_str().ok()).unwrap_or("Unhandled");
     reply(&shared, &id, Outcome::Failure(kind.to_owned(), body))
 }
 

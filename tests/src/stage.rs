@@ -62,10 +62,8 @@ impl Stage {
         let options = LocalOptions { params, clock: LocalClock::real(), port: api.port(), ..LocalOptions::default() };
         let local = Local::start(options).await?;
         let router = Router::new().fallback(through_gateway).with_state(local.clone());
-        let served = vec![
-            api.serve(router.merge(control::router(local.clone()))),
-            services.serve(local.services().router()),
-        ];
+        let served =
+            vec![api.serve(router.merge(control::router(local.clone()))), services.serve(local.services().router())];
         Ok(Self { local, services_port, served })
     }
 

@@ -47,7 +47,8 @@ fn package(name: &str, folder: &str, dependencies: BTreeSet<String>) -> Package 
 
 /// A small workspace that breaks no rule.
 fn sound() -> Workspace {
-    let mut notes = package("satchel-notes", "functions/notes", names(["satchel-domain", "satchel-store", "satchel-inbound"]));
+    let mut notes =
+        package("satchel-notes", "functions/notes", names(["satchel-domain", "satchel-store", "satchel-inbound"]));
     notes.binaries = names(["notes", "notes-on-erase"]);
     let http = Function {
         logical_id: "Notes".to_owned(),
@@ -57,8 +58,12 @@ fn sound() -> Workspace {
         timeout: 15,
         ..Function::default()
     };
-    let source =
-        EventSource { id: "Queue".to_owned(), queue: Some("EraseQueue".to_owned()), reports_failures: true, bounded: true };
+    let source = EventSource {
+        id: "Queue".to_owned(),
+        queue: Some("EraseQueue".to_owned()),
+        reports_failures: true,
+        bounded: true,
+    };
     let stream = EventSource { id: "Stream".to_owned(), queue: None, reports_failures: true, bounded: true };
     let consumer = Function {
         logical_id: "NotesOnErase".to_owned(),
@@ -78,7 +83,11 @@ fn sound() -> Workspace {
             package("satchel-domain", "shared/domain", names(["serde"])),
             package("satchel-store", "shared/store", names(["satchel-domain", "aws-sdk-dynamodb"])),
             package("satchel-outbound", "shared/outbound", names(["satchel-domain"])),
-            package("satchel-inbound", "shared/inbound", names(["satchel-store", "satchel-outbound", "satchel-domain"])),
+            package(
+                "satchel-inbound",
+                "shared/inbound",
+                names(["satchel-store", "satchel-outbound", "satchel-domain"]),
+            ),
             notes,
             package("satchel-other", "functions/other", names(["satchel-inbound"])),
             package("satchel-local", "infra/local", names(["satchel-notes"])),
@@ -89,7 +98,10 @@ fn sound() -> Workspace {
             permissions: vec![permission],
         },
         sources: vec![
-            Source::new("functions/notes/src/lib.rs", "pub const FUNCTIONS: &[Function] = &[];\nsettings.text(\"TABLE_NOTES\");"),
+            Source::new(
+                "functions/notes/src/lib.rs",
+                "pub const FUNCTIONS: &[Function] = &[];\nsettings.text(\"TABLE_NOTES\");",
+            ),
             Source::new("functions/other/src/lib.rs", "pub const FUNCTIONS: &[Function] = &[];"),
             Source::new("shared/store/src/keys/notes.rs", "Key::new(format!(\"USR#{user}\"), \"NOTE#\")"),
         ],
@@ -286,7 +298,8 @@ async fn each_function_asks_for_the_variables_of_its_own_block_and_for_no_others
     let exceptions = Exceptions::parse(include_str!("../exceptions.txt")).unwrap();
     let mut found = Vec::new();
     for block in stack.template().functions() {
-        let function = satchel_local::registry::find(&block.binary).unwrap_or_else(|| panic!("no function {}", block.binary));
+        let function =
+            satchel_local::registry::find(&block.binary).unwrap_or_else(|| panic!("no function {}", block.binary));
         let asked = Arc::new(Mutex::new(BTreeSet::new()));
         let (variables, note) = (block.env.clone(), Arc::clone(&asked));
         let settings = Settings::new(move |name| {

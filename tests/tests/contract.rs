@@ -92,7 +92,10 @@ async fn every_binary_says_all_that_is_missing_at_once_and_does_not_come_up() {
             Ok(_) => continue,
         };
         let file = Binaries::beside_this().find(&block.binary).unwrap();
-        let launch = block.env.keys().fold(stage.launch_file(&block.binary, &file).unwrap(), |launch, name| launch.without(name));
+        let launch = block
+            .env
+            .keys()
+            .fold(stage.launch_file(&block.binary, &file).unwrap(), |launch, name| launch.without(name));
         let mut process = launch.start().await.unwrap();
         let (status, output) = process.ends(Duration::from_secs(10)).await.unwrap();
         assert!(!status.success(), "{}", block.binary);
@@ -119,8 +122,12 @@ async fn sync_takes_a_body_as_text_and_in_base64_and_serves_what_it_took() {
     assert_eq!((answer.status(), &answer.json()["accepted"]), (200, &json!(["two"])), "{}", answer.text());
     let pull = HttpEvent::json("POST", "/sync/pull", &json!({ "device_id": ada.device_id })).bearer(&ada.access_token);
     let answer = ask(&mut sync, &pull).await;
-    let mut ids: Vec<String> =
-        answer.json()["entries"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect();
+    let mut ids: Vec<String> = answer.json()["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["id"].as_str().unwrap().to_owned())
+        .collect();
     ids.sort();
     assert_eq!(ids, ["one", "two"]);
 }
@@ -223,7 +230,10 @@ async fn a_request_leaves_one_line_with_metrics_and_without_its_token_or_its_bod
     };
     let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let [first, second] = &lines[..] else { panic!("{output}") };
-    assert_eq!((&first["route"], &first["status"], &first["user"]), (&json!("POST /sync/push"), &json!(200), &json!(ada.user_id)));
+    assert_eq!(
+        (&first["route"], &first["status"], &first["user"]),
+        (&json!("POST /sync/push"), &json!(200), &json!(ada.user_id))
+    );
     assert_eq!((&first["cold_start"], &second["cold_start"]), (&json!(true), &json!(false)));
     assert_eq!(first["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Satchel");
     assert!(first["write_units"].as_f64().unwrap() > second["write_units"].as_f64().unwrap(), "{output}");
@@ -256,7 +266,8 @@ async fn every_queue_consumer_does_what_it_can_and_reports_only_the_poison() {
     assert_eq!(consumers.len(), 5, "{consumers:?}");
     for binary in consumers {
         let good = harmless(&binary).to_string();
-        let batch = events::sqs(&[good.clone(), "this is not JSON".to_owned(), r#"{"of": "another shape"}"#.to_owned(), good]);
+        let batch =
+            events::sqs(&[good.clone(), "this is not JSON".to_owned(), r#"{"of": "another shape"}"#.to_owned(), good]);
         let mut function = start(&stage, &binary).await;
         let answer = function.invoke(&batch).await.unwrap_or_else(|error| panic!("{binary}: {error}"));
         assert_eq!(events::failures(&answer), ["message-1", "message-2"], "{binary}: {}", function.output());

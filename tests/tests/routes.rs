@@ -72,11 +72,16 @@ async fn the_template_routes_what_the_document_describes_and_nothing_else() {
             }
         }
     }
-    let described: BTreeSet<String> =
-        operations(&document()).into_iter().map(|operation| format!("{} {}", operation.method, operation.path)).collect();
+    let described: BTreeSet<String> = operations(&document())
+        .into_iter()
+        .map(|operation| format!("{} {}", operation.method, operation.path))
+        .collect();
     let missing: Vec<_> = described.difference(&routed).collect();
     let unknown: Vec<_> = routed.difference(&described).collect();
-    assert!(missing.is_empty() && unknown.is_empty(), "not in the template: {missing:?}; not in the document: {unknown:?}");
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "not in the template: {missing:?}; not in the document: {unknown:?}"
+    );
 }
 
 #[tokio::test]
@@ -130,7 +135,10 @@ async fn without_a_believable_token_every_route_answers_401() {
         ask(&stack, &method, &path, None).await.refused(401, "missing_token");
         let answer = ask(&stack, &method, &path, Some(&forged)).await;
         answer.refused(401, "invalid_token");
-        assert!(answer.header("www-authenticate").is_some_and(|it| it.starts_with("Bearer")), "{method} {path}: {answer}");
+        assert!(
+            answer.header("www-authenticate").is_some_and(|it| it.starts_with("Bearer")),
+            "{method} {path}: {answer}"
+        );
         asked += 1;
     }
     assert!(asked >= 25, "only {asked} routes were asked");
@@ -163,13 +171,25 @@ async fn a_person_is_no_service_and_a_service_no_person() {
 async fn ada(stack: &Stack) -> (Session, String) {
     let ada = stack.sign_in("ada").await;
     stack.grant(&ada.user_id, "sync", 30).await;
-    stack.post("/devices").auth(&ada).json(json!({ "device_name": "Ada's own", "token": "ada-push-token" })).send().await.ok();
+    stack
+        .post("/devices")
+        .auth(&ada)
+        .json(json!({ "device_name": "Ada's own", "token": "ada-push-token" }))
+        .send()
+        .await
+        .ok();
     for (count, data) in [(1, "YWRhLW9uZQ=="), (2, "YWRhLXR3bw==")] {
         let entry = json!({
             "id": "ada-entry", "device_id": ada.device_id, "encrypted_data": data, "updated_at": stack.now(),
             "vector_clock": { &ada.device_id: count },
         });
-        stack.post("/sync/push").auth(&ada).json(json!({ "device_id": ada.device_id, "entries": [entry] })).send().await.ok();
+        stack
+            .post("/sync/push")
+            .auth(&ada)
+            .json(json!({ "device_id": ada.device_id, "entries": [entry] }))
+            .send()
+            .await
+            .ok();
     }
     let export = stack.post("/auth/me/export").auth(&ada).json(json!({})).send().await.ok();
     stack.drain().await;
@@ -178,13 +198,20 @@ async fn ada(stack: &Stack) -> (Session, String) {
 
 /// How a stranger would name Ada's object in the path of a route; `None` where the path names no object of a person's.
 fn attempt(method: &str, path: &str, ada: &Session, export: &str) -> Result<Option<String>, String> {
-    let with = |id: &str| Ok(Some(path.split('/').map(|part| if part.starts_with('{') { id } else { part }).collect::<Vec<_>>().join("/")));
+    let with = |id: &str| {
+        Ok(Some(
+            path.split('/').map(|part| if part.starts_with('{') { id } else { part }).collect::<Vec<_>>().join("/"),
+        ))
+    };
     match path {
         "/devices/{id}" | "/devices/{id}/activity" | "/auth/sessions/{device_id}" => with(&ada.device_id),
         "/auth/me/export/{id}" => with(export),
         "/sync/entries/{id}/history" => with("ada-entry"),
         // A provider's name, a customer of the back office's, a file of the page.
-        "/auth/link/{provider}" | "/auth/customers/{id}/members" | "/auth/customers/{id}/members/{user_id}" | "/docs/{asset}" => Ok(None),
+        "/auth/link/{provider}"
+        | "/auth/customers/{id}/members"
+        | "/auth/customers/{id}/members/{user_id}"
+        | "/docs/{asset}" => Ok(None),
         _ => Err(format!("{method} {path} names an object: say in `attempt` how a stranger would reach for Ada's")),
     }
 }
@@ -229,7 +256,8 @@ async fn nothing_of_ada_shows_in_what_a_stranger_reads() {
     let (ada, export) = ada(&stack).await;
     let eve = stack.sign_in("eve").await;
     stack.grant(&eve.user_id, "sync", 30).await;
-    let secrets = [&ada.user_id[..], &ada.device_id, "ada@example.org", "Ada's own", "ada-entry", "ada-push-token", &export];
+    let secrets =
+        [&ada.user_id[..], &ada.device_id, "ada@example.org", "Ada's own", "ada-entry", "ada-push-token", &export];
     let mut answers = Vec::new();
     for Operation { method, path, schemes } in operations(&document()) {
         if method == "GET" && !path.contains('{') && !schemes.is_empty() {

@@ -102,8 +102,8 @@ impl Secrets {
             .ok()
             .filter(|key| key.len() >= 32)
             .ok_or_else(|| complain("refresh_key must be 32 bytes in base64".to_owned()))?;
-        let signer =
-            Signer::from_pem(kid, signing_key).map_err(|_| complain("signing_key is no P-256 key in PKCS#8 PEM".to_owned()))?;
+        let signer = Signer::from_pem(kid, signing_key)
+            .map_err(|_| complain("signing_key is no P-256 key in PKCS#8 PEM".to_owned()))?;
         Ok(Self {
             signer,
             refresh: refresh::Keys::derive(&key),
@@ -126,7 +126,10 @@ impl App {
                 settings.text("TOKEN_ISSUER"),
                 settings.text("TOKEN_AUDIENCE"),
                 settings.text("TOKEN_KEYS"),
-                Lifetimes::of_days(settings.value("REFRESH_IDLE_DAYS", 90), settings.value("REFRESH_ABSOLUTE_DAYS", 365)),
+                Lifetimes::of_days(
+                    settings.value("REFRESH_IDLE_DAYS", 90),
+                    settings.value("REFRESH_ABSOLUTE_DAYS", 365),
+                ),
                 Issuers::from_settings(settings, env.http.clone()),
                 Limits::from_settings(settings),
                 settings.text("BUCKET_EXPORTS"),

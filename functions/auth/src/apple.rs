@@ -51,7 +51,14 @@ impl Apple {
         let AppleSecret { team_id, key_id, private_key } = secret.expose();
         let key = EncodingKey::from_ec_pem(private_key.as_bytes())
             .map_err(|_| complain("private_key is no P-256 key in PKCS#8 PEM".to_owned()))?;
-        Ok(Some(Self { http: env.http.clone(), token_url, team_id: team_id.clone(), key_id: key_id.clone(), key, sealer }))
+        Ok(Some(Self {
+            http: env.http.clone(),
+            token_url,
+            team_id: team_id.clone(),
+            key_id: key_id.clone(),
+            key,
+            sealer,
+        }))
     }
 
     /// What `code`, which was made for `client_id`, is exchanged for.
@@ -78,7 +85,8 @@ impl Apple {
     /// # Errors
     /// 503 where Apple cannot be reached.
     pub(crate) async fn revoke(&self, user: &UserId, sealed: &str, now: Timestamp) -> Result<()> {
-        let granted: Granted = serde_json::from_slice(&self.sealer.open(user.as_str(), sealed)?).map_err(Error::internal)?;
+        let granted: Granted =
+            serde_json::from_slice(&self.sealer.open(user.as_str(), sealed)?).map_err(Error::internal)?;
         let form = [("token", granted.refresh_token.as_str()), ("token_type_hint", "refresh_token")];
         let (status, _) = self.post(&self.revoke_url(), &granted.client_id, &form, now).await?;
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -102,7 +110,13 @@ impl Apple {
         format!("{base}/revoke")
     }
 
-    async fn post(&self, url: &str, client_id: &str, form: &[(&str, &str)], now: Timestamp) -> Result<(StatusCode, Vec<u8>)> {
+    async fn post(
+        &self,
+        url: &str,
+        client_id: &str,
+        form: &[(&str, &str)],
+        now: Timestamp,
+    ) -> Result<(StatusCode, Vec<u8>)> {
         let secret = self.client_secret(client_id, now)?;
         let body = form_urlencoded::Serializer::new(String::new())
             .append_pair("client_id", client_id)
@@ -131,7 +145,8 @@ impl Apple {
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some(self.key_id.clone());
         let iat = now.as_second();
-        let claims = Claims { iss: &self.team_id, iat, exp: iat.saturating_add(LIFETIME), aud: AUDIENCE, sub: client_id };
+        let claims =
+            Claims { iss: &self.team_id, iat, exp: iat.saturating_add(LIFETIME), aud: AUDIENCE, sub: client_id };
         jsonwebtoken::encode(&header, &claims, &self.key).map_err(Error::internal)
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use satchel_domain::account::{self, State};
-use satchel_domain::ids::{DeviceId, EventId, SessionId, UserId};
 use satchel_domain::identity::Identity;
+use satchel_domain::ids::{DeviceId, EventId, SessionId, UserId};
 use satchel_domain::refresh::Written;
 use satchel_domain::session::{EndReason, MAX_LIVE};
 use satchel_domain::{Error, Result, Timestamp};
@@ -60,7 +60,8 @@ impl Arrival<'_> {
         let mut told = self.told(&user)?;
         told.name = told.name.or_else(|| self.identity.name.as_deref().and_then(|name| account::name(name).ok()));
         let at = self.now.as_second();
-        let (email, email_verified) = told.email.clone().map_or((None, false), |(email, is_verified)| (Some(email), is_verified));
+        let (email, email_verified) =
+            told.email.clone().map_or((None, false), |(email, is_verified)| (Some(email), is_verified));
         let account = Account {
             user_id: user.clone(),
             state: State::Active,
@@ -94,7 +95,9 @@ impl Arrival<'_> {
     async fn join(&self, user: &UserId) -> Result<Result<Arrived, Cancelled>> {
         let app = self.app;
         let raced = || Ok(Err(Cancelled::Condition(Vec::new())));
-        let Some(account) = accounts::get(&app.accounts, user).await?.filter(Account::is_active) else { return raced() };
+        let Some(account) = accounts::get(&app.accounts, user).await?.filter(Account::is_active) else {
+            return raced();
+        };
         let old = match &self.device.id {
             Some(id) => sessions::get(&app.accounts, user, id).await?,
             None => None,

@@ -25,8 +25,10 @@ impl Cursors {
 
     /// The place that `cursor` of `list` names.
     pub(crate) fn read(&self, list: &str, cursor: &str) -> Result<String> {
-        self.open(list, cursor)
-            .ok_or_else(|| Error::Malformed { code: "invalid_cursor", message: "the cursor is not one of this list".to_owned() })
+        self.open(list, cursor).ok_or_else(|| Error::Malformed {
+            code: "invalid_cursor",
+            message: "the cursor is not one of this list".to_owned(),
+        })
     }
 
     fn open(&self, list: &str, cursor: &str) -> Option<String> {
@@ -60,7 +62,10 @@ mod tests {
             ("members/acme", String::new()),
             ("members/acme", "ü".to_owned()),
         ] {
-            assert!(matches!(cursors.read(list, &cursor), Err(Error::Malformed { code: "invalid_cursor", .. })), "{cursor}");
+            assert!(
+                matches!(cursors.read(list, &cursor), Err(Error::Malformed { code: "invalid_cursor", .. })),
+                "{cursor}"
+            );
         }
     }
 }

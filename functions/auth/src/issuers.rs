@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, header};
-use satchel_domain::identity::keys::{KeySet, Kept, Plan, max_age};
+use satchel_domain::identity::keys::{Kept, KeySet, Plan, max_age};
 use satchel_domain::identity::{self, Identity, Provider, Trust};
 use satchel_domain::{Error, Result, Timestamp};
 use satchel_inbound::env::Reader;
@@ -33,8 +33,10 @@ impl Issuers {
     pub(crate) fn from_settings(settings: &mut Reader<'_>, http: Http) -> Self {
         let mut issuer = |provider: Provider| {
             let name = provider.as_str().to_uppercase();
-            let trust =
-                Trust { issuers: settings.list(&format!("{name}_ISSUERS")), audiences: settings.list(&format!("{name}_CLIENT_IDS")) };
+            let trust = Trust {
+                issuers: settings.list(&format!("{name}_ISSUERS")),
+                audiences: settings.list(&format!("{name}_CLIENT_IDS")),
+            };
             Issuer {
                 provider,
                 trust,
@@ -63,7 +65,13 @@ impl Issuers {
     ///
     /// # Errors
     /// 401 `invalid_id_token`; 503 where there are no keys to believe anybody by.
-    pub(crate) async fn verify(&self, provider: Provider, token: &str, nonce: Option<&str>, now: Timestamp) -> Result<Identity> {
+    pub(crate) async fn verify(
+        &self,
+        provider: Provider,
+        token: &str,
+        nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Identity> {
         let issuer = match provider {
             Provider::Apple => &self.apple,
             Provider::Google => &self.google,
@@ -100,7 +108,10 @@ impl Issuer {
         match (plan, self.kept().keys()) {
             (Plan::Use, Some(keys)) => Ok(keys.clone()),
             (Plan::Unknown, _) => Err(identity::unknown_key()),
-            _ => Err(Error::Unavailable { retry_after: 5, cause: format!("no keys of {}", self.provider.as_str()).into() }),
+            _ => Err(Error::Unavailable {
+                retry_after: 5,
+                cause: format!("no keys of {}", self.provider.as_str()).into(),
+            }),
         }
     }
 

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-mod apple;
 mod app;
+mod apple;
 mod arrival;
 mod cursor;
 mod issuers;

@@ -13,13 +13,13 @@
 
 use std::time::Duration;
 
+use satchel_domain::account::State;
 use satchel_domain::ids::UserId;
 use satchel_domain::{Error, Result};
 use satchel_inbound::{Clock, Complaints, Entry, Env, Ids, batch};
 use satchel_outbound::{Bucket, Queue};
 use satchel_store::accounts::{self, Account};
 use satchel_store::{Table, exports};
-use satchel_domain::account::State;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -58,7 +58,11 @@ pub(crate) async fn build(env: Env) -> Result<Entry, Complaints> {
             settings.text("TABLE_ACCOUNTS"),
             settings.text("BUCKET_EXPORTS"),
             settings.text("QUEUE_ACCOUNT_ERASE"),
-            [settings.text("QUEUE_DEVICES_ERASE"), settings.text("QUEUE_SYNC_ERASE"), settings.text("QUEUE_PAYMENTS_ERASE")],
+            [
+                settings.text("QUEUE_DEVICES_ERASE"),
+                settings.text("QUEUE_SYNC_ERASE"),
+                settings.text("QUEUE_PAYMENTS_ERASE"),
+            ],
         )
     });
     let secrets = Secrets::read(&env).await;
@@ -157,7 +161,9 @@ impl OnErase {
         let Some(sealed) = &account.apple_token else { return Ok(()) };
         match &self.apple {
             Some(apple) => apple.revoke(&account.user_id, sealed, self.clock.now()).await?,
-            None => tracing::warn!("Apple's client secret is no longer configured: a token is forgotten without being revoked"),
+            None => tracing::warn!(
+                "Apple's client secret is no longer configured: a token is forgotten without being revoked"
+            ),
         }
         accounts::forget_apple_token(&self.accounts, &account.user_id, sealed).await?;
         let account = accounts::get(&self.accounts, &account.user_id).await?;
@@ -173,7 +179,8 @@ impl OnErase {
             && FAMILIES.iter().all(|family| account.reported.iter().any(|done| *done == format!("{family}:2")));
         if is_complete {
             // Where another message was faster, the tombstone stands already.
-            let _is_first = accounts::bury(&self.accounts, account, &FAMILIES, &self.ids.next(), self.clock.now()).await?;
+            let _is_first =
+                accounts::bury(&self.accounts, account, &FAMILIES, &self.ids.next(), self.clock.now()).await?;
         }
         Ok(())
     }

@@ -21,10 +21,10 @@ use satchel_domain::Result;
 use satchel_domain::ids::{ExportId, UserId};
 use satchel_inbound::{Clock, Complaints, Entry, Env, batch};
 use satchel_outbound::Bucket;
+use satchel_store::Table;
 use satchel_store::accounts::{self, Account};
 use satchel_store::copy::{self, Part};
 use satchel_store::exports::{self, Standing};
-use satchel_store::Table;
 use serde::Deserialize;
 
 use archive::Archive;

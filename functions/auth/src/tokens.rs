@@ -1,10 +1,10 @@
 //! What a sign-in and a refresh are answered with.
 
+use satchel_domain::Result;
 use satchel_domain::Timestamp;
 use satchel_domain::access::{Claims, LIFETIME, Scope};
 use satchel_domain::ids::{ClientId, TokenId};
 use satchel_domain::refresh::Written;
-use satchel_domain::Result;
 use satchel_store::accounts::Account;
 use satchel_store::sessions::Session;
 use serde::Serialize;
@@ -27,8 +27,18 @@ pub(crate) struct Tokens {
 }
 
 /// The pair of `session`, whose next refresh token is `refresh`.
-pub(crate) fn pair(app: &App, account: &Account, session: &Session, refresh: &Written, now: Timestamp) -> Result<Tokens> {
-    let scope = if account.admin { format!("{} {}", Scope::User.as_str(), Scope::Admin.as_str()) } else { Scope::User.as_str().to_owned() };
+pub(crate) fn pair(
+    app: &App,
+    account: &Account,
+    session: &Session,
+    refresh: &Written,
+    now: Timestamp,
+) -> Result<Tokens> {
+    let scope = if account.admin {
+        format!("{} {}", Scope::User.as_str(), Scope::Admin.as_str())
+    } else {
+        Scope::User.as_str().to_owned()
+    };
     let claims = Claims {
         did: Some(session.device_id.clone()),
         sid: Some(session.session_id.clone()),

@@ -1,9 +1,9 @@
 //! `GET /sync/entries/{id}/history`: versions that lost a conflict or were deleted, newest first.
 
+use satchel_domain::access::Person;
 use satchel_domain::sync::Cursor;
 use satchel_domain::sync::budget::Budget;
 use satchel_domain::sync::cursor::Place;
-use satchel_domain::access::Person;
 use satchel_domain::{Error, Result};
 use satchel_store::keys;
 use satchel_store::sync::Version;
@@ -14,7 +14,13 @@ use crate::space::Space;
 use crate::wire::{HistoryOut, VersionOut};
 
 /// One page of the history of the entry `id`.
-pub(crate) async fn history(app: &App, person: &Person, id: &str, limit: usize, cursor: Option<&str>) -> Result<HistoryOut> {
+pub(crate) async fn history(
+    app: &App,
+    person: &Person,
+    id: &str,
+    limit: usize,
+    cursor: Option<&str>,
+) -> Result<HistoryOut> {
     let space = Space::of(app, &person.user).await?;
     let now = app.core.clock.unix();
     let partition = space.history(id);
@@ -58,9 +64,9 @@ pub(crate) async fn history(app: &App, person: &Person, id: &str, limit: usize, 
     if versions.is_empty() && cursor.is_none() && !exists(&space, id).await? {
         return Err(Error::NotFound("entry"));
     }
-    let next_cursor = last.filter(|_| more).map(|after| {
-        Cursor { epoch: space.meta.epoch(), place: Place::Walk { from: 0, after } }.seal(&key)
-    });
+    let next_cursor = last
+        .filter(|_| more)
+        .map(|after| Cursor { epoch: space.meta.epoch(), place: Place::Walk { from: 0, after } }.seal(&key));
     Ok(HistoryOut { versions, has_more: next_cursor.is_some(), next_cursor })
 }
 

@@ -21,10 +21,8 @@ pub use app::{App, Limits};
 pub use routes::{api, router};
 
 /// The HTTP function.
-pub const HTTP: Function = Function {
-    name: "sync",
-    build: |env| Box::pin(async move { Ok(Entry::Http(router(App::from_env(&env)?))) }),
-};
+pub const HTTP: Function =
+    Function { name: "sync", build: |env| Box::pin(async move { Ok(Entry::Http(router(App::from_env(&env)?))) }) };
 
 /// The consumer of the table's stream.
 pub const ON_COMMIT: Function =

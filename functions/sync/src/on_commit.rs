@@ -28,7 +28,8 @@ struct Consumer {
 }
 
 pub(crate) fn entry(env: &Env) -> Result<Entry, Complaints> {
-    let (topic, erase) = env.settings.read(|settings| (settings.text("TOPIC_EVENTS"), settings.text("QUEUE_SYNC_ERASE")))?;
+    let (topic, erase) =
+        env.settings.read(|settings| (settings.text("TOPIC_EVENTS"), settings.text("QUEUE_SYNC_ERASE")))?;
     let consumer = Consumer { topic: Topic::new(env.aws.sns(), topic), erase: Queue::new(env.aws.sqs(), erase) };
     Ok(Entry::event(move |event| {
         let consumer = consumer.clone();

@@ -74,7 +74,8 @@ impl Consumer {
 
     /// Deletes every generation there can be, then META: a crash in between finds META and begins again.
     async fn account(&self, space: &str, deadline: tokio::time::Instant) -> Result<bool> {
-        let meta = self.sync.get_items(&[keys::meta(space)], None).await?.into_iter().next().map(Meta::of).transpose()?;
+        let meta =
+            self.sync.get_items(&[keys::meta(space)], None).await?.into_iter().next().map(Meta::of).transpose()?;
         let last = meta.map_or(0, |meta| meta.generation);
         for generation in 0..=last {
             if !self.generation(space, generation, deadline).await? {

@@ -69,7 +69,9 @@ impl<'a> Space<'a> {
     /// Writes where a device stands, where that has changed or is old.
     pub(crate) async fn remember(&self, known: Option<&DeviceRow>, mut row: DeviceRow) -> Result<()> {
         let now = self.app.core.clock.unix();
-        if known.is_some_and(|known| known.position == row.position && known.pages == row.pages && known.seen + SEEN_EVERY > now) {
+        if known.is_some_and(|known| {
+            known.position == row.position && known.pages == row.pages && known.seen + SEEN_EVERY > now
+        }) {
             return Ok(());
         }
         row.seen = now;

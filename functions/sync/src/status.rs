@@ -17,8 +17,11 @@ use crate::wire::{LimitsOut, StatusOut, SyncDeviceOut};
 pub(crate) async fn status(app: &App, person: &Person) -> Result<StatusOut> {
     let space = Space::of(app, &person.user).await?;
     let range = Range::of(space.pk()).prefix(keys::sync::DEVICE);
-    let (rows, described) =
-        futures_util::future::try_join(app.sync.query_items(range), satchel_store::devices::list(&app.devices, &person.user)).await?;
+    let (rows, described) = futures_util::future::try_join(
+        app.sync.query_items(range),
+        satchel_store::devices::list(&app.devices, &person.user),
+    )
+    .await?;
     let rows = rows.rows.into_iter().map(DeviceRow::of).collect::<Result<Vec<_>>>()?;
     let mut devices: BTreeMap<String, SyncDeviceOut> = rows
         .iter()

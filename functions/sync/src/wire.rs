@@ -14,7 +14,12 @@ pub(crate) type Clock = BTreeMap<String, serde_json::Number>;
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 pub(crate) struct EntryIn {
     /// The client's own id, a UUID as a rule: 1 to 128 characters of `[A-Za-z0-9_.:-]`.
-    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9_.:-]+$", example = "9f0b8a52-0c3e-4d3b-9a57-3f5f1b1f0c11")]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[A-Za-z0-9_.:-]+$",
+        example = "9f0b8a52-0c3e-4d3b-9a57-3f5f1b1f0c11"
+    )]
     pub(crate) id: String,
     /// The author, which may be an older device than the one that pushes.
     #[schema(example = "dev_01JGFJJZ00AAAAAAAAAAAAAAAA")]

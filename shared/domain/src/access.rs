@@ -36,7 +36,8 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope a client may hold.
-    pub const OF_CLIENTS: [Self; 4] = [Self::Admin, Self::PortalWrite, Self::NotificationsSend, Self::EntitlementsWrite];
+    pub const OF_CLIENTS: [Self; 4] =
+        [Self::Admin, Self::PortalWrite, Self::NotificationsSend, Self::EntitlementsWrite];
 
     /// The scope as it stands in a token.
     pub fn as_str(self) -> &'static str {

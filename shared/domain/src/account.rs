@@ -52,7 +52,12 @@ impl Profile {
     }
 }
 
-fn check(wrong: &mut Vec<FieldError>, field: &str, value: &mut Option<Option<String>>, read: fn(&str) -> Result<String, String>) {
+fn check(
+    wrong: &mut Vec<FieldError>,
+    field: &str,
+    value: &mut Option<Option<String>>,
+    read: fn(&str) -> Result<String, String>,
+) {
     if let Some(Some(text)) = value {
         match read(text) {
             Ok(good) => *text = good,
@@ -92,7 +97,8 @@ pub fn https_url(text: &str) -> Result<String, String> {
     let wrong = || Err(format!("must be an https address of at most {MAX_URL} characters"));
     let Some(rest) = text.strip_prefix("https://") else { return wrong() };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'`'));
+    let is_visible =
+        text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'`'));
     if text.len() > MAX_URL || host.is_empty() || host.contains('@') || !is_visible {
         return wrong();
     }
@@ -107,7 +113,8 @@ pub fn locale(text: &str) -> Result<String, String> {
     let mut parts = text.split('-');
     let language = parts.next().unwrap_or_default();
     let is_language = (2..=8).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let are_subtags = parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let are_subtags =
+        parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     if text.len() <= 35 && is_language && are_subtags {
         Ok(text.to_owned())
     } else {
@@ -158,7 +165,16 @@ mod tests {
     #[test]
     fn pictures_are_https() {
         assert!(https_url("https://cdn.example/a.png?x=1#y").is_ok());
-        for bad in ["http://a.example", "https://", "https:///x", "javascript:alert(1)", "https://u:p@h/", "https://a b", "https://ä", "https://a\n"] {
+        for bad in [
+            "http://a.example",
+            "https://",
+            "https:///x",
+            "javascript:alert(1)",
+            "https://u:p@h/",
+            "https://a b",
+            "https://ä",
+            "https://a\n",
+        ] {
             assert!(https_url(bad).is_err(), "{bad:?}");
         }
         assert!(https_url(&format!("https://a/{}", "x".repeat(2_038))).is_ok());

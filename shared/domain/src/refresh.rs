@@ -113,7 +113,8 @@ impl Keys {
             return None;
         }
         let mut parts = signed.split('.');
-        let (VERSION, Some(body), Some(secret), None) = (parts.next()?, parts.next(), parts.next(), parts.next()) else {
+        let (VERSION, Some(body), Some(secret), None) = (parts.next()?, parts.next(), parts.next(), parts.next())
+        else {
             return None;
         };
         let body = String::from_utf8(URL_SAFE_NO_PAD.decode(body).ok()?).ok()?;
@@ -206,8 +207,13 @@ pub fn present(line: Option<&Line>, presented: &Written, lifetimes: Lifetimes, n
         // Given out, but not by this row: the table was set back in time.
         return Decision::Refused(Refusal::Unknown);
     }
-    let is_previous = token.generation + 1 == line.generation && line.previous.as_deref().is_some_and(|was| same(&hash, was));
-    if is_previous && now.as_second().saturating_sub(line.moved_at) <= GRACE { Decision::Repeat } else { Decision::Theft }
+    let is_previous =
+        token.generation + 1 == line.generation && line.previous.as_deref().is_some_and(|was| same(&hash, was));
+    if is_previous && now.as_second().saturating_sub(line.moved_at) <= GRACE {
+        Decision::Repeat
+    } else {
+        Decision::Theft
+    }
 }
 
 /// 401 for a session that has ended.

@@ -104,7 +104,8 @@ fn a_token_the_row_does_not_know_yet_is_refused_without_ending_anything() {
     let zero = first();
     let one = keys().successor(&zero);
     assert_eq!(at(&begun(&zero), &one, 0), Decision::Refused(Refusal::Unknown));
-    let other = keys().first("usr_ada".parse().unwrap(), "dev_phone".parse().unwrap(), "ses_1".parse().unwrap(), [2; 32]);
+    let other =
+        keys().first("usr_ada".parse().unwrap(), "dev_phone".parse().unwrap(), "ses_1".parse().unwrap(), [2; 32]);
     assert_eq!(at(&begun(&zero), &other, 0), Decision::Refused(Refusal::Unknown));
     assert_eq!(present(None, &zero, lifetimes(), from_unix(T0)), Decision::Refused(Refusal::Unknown));
 }

@@ -24,7 +24,9 @@ where
         let id = record["messageId"].as_str().unwrap_or_default().to_owned();
         let outcome = match record["body"].as_str().map(serde_json::from_str::<T>) {
             Some(Ok(message)) => handle(message).await.map_err(BoxError::from),
-            Some(Err(error)) => Err(format!("the body cannot be read at line {} column {}", error.line(), error.column()).into()),
+            Some(Err(error)) => {
+                Err(format!("the body cannot be read at line {} column {}", error.line(), error.column()).into())
+            }
             None => Err("a record without body".into()),
         };
         if let Err(error) = outcome {
@@ -104,7 +106,12 @@ fn plain(value: &Value) -> Value {
         "L" => Value::Array(inner.as_array().into_iter().flatten().map(plain).collect()),
         "NULL" => Value::Null,
         "NS" => Value::Array(
-            inner.as_array().into_iter().flatten().filter_map(|text| serde_json::from_str(text.as_str()?).ok()).collect(),
+            inner
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|text| serde_json::from_str(text.as_str()?).ok())
+                .collect(),
         ),
         _ => inner.clone(),
     }
@@ -136,8 +143,12 @@ mod tests {
         })
         .await
         .unwrap();
-        let failed: Vec<_> =
-            answer["batchItemFailures"].as_array().unwrap().iter().map(|f| f["itemIdentifier"].as_str().unwrap()).collect();
+        let failed: Vec<_> = answer["batchItemFailures"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f["itemIdentifier"].as_str().unwrap())
+            .collect();
         assert_eq!(failed, ["b", "c", "d"]);
     }
 

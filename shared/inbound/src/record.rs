@@ -16,8 +16,12 @@ pub(crate) fn to_cloudwatch() {
     let fresh = CLOUDWATCH.set(()).is_ok();
     if fresh {
         let filter = EnvFilter::new("warn,satchel=info");
-        let subscriber =
-            tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).without_time().with_env_filter(filter);
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .without_time()
+            .with_env_filter(filter);
         subscriber.try_init().unwrap_or_else(|error| tracing::warn!(%error, "logging was set up before"));
     }
 }

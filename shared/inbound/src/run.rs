@@ -29,9 +29,8 @@ pub fn run(function: Function) -> Result<(), BoxError> {
         })?;
         match entry {
             Entry::Http(router) => {
-                let service = router.map_request(|request: lambda_http::Request| {
-                    crate::http::gateway::of_lambda(request)
-                });
+                let service =
+                    router.map_request(|request: lambda_http::Request| crate::http::gateway::of_lambda(request));
                 lambda_http::run(service).await
             }
             Entry::Event(handler) => {

@@ -46,7 +46,9 @@ macro_rules! config {
                     .operation_timeout(OPERATION)
                     .build(),
             )
-            .retry_config(RetryConfig::standard().with_max_attempts(aws.attempts).with_initial_backoff(Duration::from_millis(50)));
+            .retry_config(
+                RetryConfig::standard().with_max_attempts(aws.attempts).with_initial_backoff(Duration::from_millis(50)),
+            );
         builder.set_endpoint_url(aws.endpoint.clone());
         builder
     }};
@@ -58,8 +60,10 @@ impl Aws {
     /// # Errors
     /// The names of what is missing.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<&'static str>> {
-        let missing: Vec<_> =
-            ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].into_iter().filter(|name| lookup(name).is_none()).collect();
+        let missing: Vec<_> = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+            .into_iter()
+            .filter(|name| lookup(name).is_none())
+            .collect();
         let (Some(region), Some(id), Some(secret)) =
             (lookup("AWS_REGION"), lookup("AWS_ACCESS_KEY_ID"), lookup("AWS_SECRET_ACCESS_KEY"))
         else {
@@ -123,7 +127,9 @@ impl Aws {
             .operation_timeout(Duration::from_secs(60))
             .build();
         let path_style = self.endpoint.is_some();
-        aws_sdk_s3::Client::from_conf(config!(aws_sdk_s3, self).timeout_config(slow).force_path_style(path_style).build())
+        aws_sdk_s3::Client::from_conf(
+            config!(aws_sdk_s3, self).timeout_config(slow).force_path_style(path_style).build(),
+        )
     }
 }
 

@@ -49,7 +49,8 @@ impl Bucket {
     /// A link by which anybody may read `key` for `lifetime`, as of `now` (Unix seconds); made without a call.
     pub async fn link(&self, key: &str, lifetime: Duration, now: i64) -> Result<String> {
         let start = std::time::UNIX_EPOCH + Duration::from_secs(u64::try_from(now).unwrap_or(0));
-        let config = PresigningConfig::builder().start_time(start).expires_in(lifetime).build().map_err(Error::internal)?;
+        let config =
+            PresigningConfig::builder().start_time(start).expires_in(lifetime).build().map_err(Error::internal)?;
         let request =
             self.client.get_object().bucket(&self.name).key(key).presigned(config).await.map_err(Error::internal)?;
         Ok(request.uri().to_owned())

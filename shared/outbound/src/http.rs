@@ -23,7 +23,10 @@ pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a
 /// What carries one request; the local process puts its own stand-ins behind it.
 pub trait Carrier: Send + Sync {
     /// One try, without repetition; the error is for the log.
-    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, std::result::Result<Response<Bytes>, satchel_domain::error::Cause>>;
+    fn carry(
+        &self,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'_, std::result::Result<Response<Bytes>, satchel_domain::error::Cause>>;
 }
 
 /// The HTTP client; cheap to clone. Redirects are not followed.
@@ -79,11 +82,17 @@ type Hyper = Client<hyper_rustls::HttpsConnector<hyper_util::client::legacy::con
 struct Network(std::sync::OnceLock<Hyper>);
 
 impl Carrier for Network {
-    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, std::result::Result<Response<Bytes>, satchel_domain::error::Cause>> {
+    fn carry(
+        &self,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'_, std::result::Result<Response<Bytes>, satchel_domain::error::Cause>> {
         Box::pin(async move {
             let client = self.0.get_or_init(|| {
-                let connector =
-                    hyper_rustls::HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
+                let connector = hyper_rustls::HttpsConnectorBuilder::new()
+                    .with_webpki_roots()
+                    .https_or_http()
+                    .enable_http1()
+                    .build();
                 Client::builder(TokioExecutor::new()).build(connector)
             });
             let (head, body) = client.request(request.map(Full::new)).await?.into_parts();

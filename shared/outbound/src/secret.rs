@@ -34,6 +34,7 @@ impl<T> fmt::Debug for Secret<T> {
 pub async fn read<T: DeserializeOwned>(client: &aws_sdk_secretsmanager::Client, arn: &str) -> Result<Secret<T>> {
     let answer = client.get_secret_value().secret_id(arn).send().await.map_err(Error::unavailable)?;
     let text = answer.secret_string().ok_or_else(|| Error::internal("the secret has no text"))?;
-    let value = serde_json::from_str(text).map_err(|_| Error::internal(format!("the secret {arn} has another shape")))?;
+    let value =
+        serde_json::from_str(text).map_err(|_| Error::internal(format!("the secret {arn} has another shape")))?;
     Ok(Secret(value))
 }

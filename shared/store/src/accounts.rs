@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use satchel_domain::account::{Profile, State};
-use satchel_domain::ids::{EventId, UserId};
 use satchel_domain::identity::Provider;
+use satchel_domain::ids::{EventId, UserId};
 use satchel_domain::session::MAX_LIVE;
 use satchel_domain::{Result, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -185,7 +185,8 @@ fn token_of(session: &Session) -> String {
 
 fn signed_in(told: &Told, is_one_more: bool) -> Expr {
     let mut set = Vec::new();
-    let (adds, room) = if is_one_more { ("live :one, revision :one", " AND live < :most") } else { ("revision :one", "") };
+    let (adds, room) =
+        if is_one_more { ("live :one, revision :one", " AND live < :most") } else { ("revision :one", "") };
     if told.name.is_some() {
         set.push("#name = if_not_exists(#name, :name)");
     }
@@ -239,11 +240,8 @@ pub async fn change(accounts: &Table, user: &UserId, profile: &Profile, now: Tim
     }
     let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
     expr.update = Some(format!("SET {}{remove}", set.join(", ")));
-    let expr = expr
-        .when("#state = :active")
-        .name("#state", "state")
-        .value(":active", "active")
-        .value(":now", now.as_second());
+    let expr =
+        expr.when("#state = :active").name("#state", "state").value(":active", "active").value(":now", now.as_second());
     accounts.update(&keys::account(user), expr).await
 }
 
@@ -375,7 +373,13 @@ pub async fn forget_apple_token(accounts: &Table, user: &UserId, sealed: &str) -
 
 /// Puts the tombstone in the place of an account whose erasing is complete: only times, and the id of the event that tells
 /// of it; no personal data. `false` where something is still missing, or it stands already.
-pub async fn bury(accounts: &Table, account: &Account, families: &[&str], event: &EventId, now: Timestamp) -> Result<bool> {
+pub async fn bury(
+    accounts: &Table,
+    account: &Account,
+    families: &[&str],
+    event: &EventId,
+    now: Timestamp,
+) -> Result<bool> {
     #[derive(Serialize)]
     struct Tombstone<'a> {
         user_id: &'a UserId,

@@ -27,7 +27,11 @@ pub struct ClientRow {
 impl ClientRow {
     /// Its scopes, without those that no client may hold.
     pub fn scopes(&self) -> Vec<Scope> {
-        self.scopes.iter().filter_map(|text| Scope::parse(text)).filter(|scope| Scope::OF_CLIENTS.contains(scope)).collect()
+        self.scopes
+            .iter()
+            .filter_map(|text| Scope::parse(text))
+            .filter(|scope| Scope::OF_CLIENTS.contains(scope))
+            .collect()
     }
 }
 

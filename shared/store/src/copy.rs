@@ -14,7 +14,17 @@ use crate::table::{Item, Range, Table};
 
 /// What never leaves: keys of rows, hashes, tokens, keys.
 const SECRET: [&str; 11] = [
-    "pk", "sk", "ttl", "current_hash", "previous_hash", "apple_token", "push_token", "push_hash", "cursor_key", "reported", "links",
+    "pk",
+    "sk",
+    "ttl",
+    "current_hash",
+    "previous_hash",
+    "apple_token",
+    "push_token",
+    "push_hash",
+    "cursor_key",
+    "reported",
+    "links",
 ];
 
 /// Rows that are read page by page.

@@ -53,7 +53,13 @@ pub async fn add(accounts: &Table, member: &Member, event: &Event) -> Result<(),
 }
 
 /// Ends the person's membership. Conditions: 0 the account names this customer, 1 the link is there.
-pub async fn remove(accounts: &Table, customer: &str, user: &UserId, event: &Event, now: Timestamp) -> Result<(), Cancelled> {
+pub async fn remove(
+    accounts: &Table,
+    customer: &str,
+    user: &UserId,
+    event: &Event,
+    now: Timestamp,
+) -> Result<(), Cancelled> {
     let build = || {
         let mut writes = Transaction::new();
         writes.token(event.id.as_str());

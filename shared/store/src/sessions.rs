@@ -1,8 +1,8 @@
 //! The registry of devices: a row a device, which holds its session. A signed-out device's row stays for a while, so that
 //! its id can be kept at the next sign-in.
 
-use satchel_domain::ids::{DeviceId, EventId, SessionId, UserId};
 use satchel_domain::identity::Provider;
+use satchel_domain::ids::{DeviceId, EventId, SessionId, UserId};
 use satchel_domain::refresh::Line;
 use satchel_domain::session::Platform;
 use satchel_domain::time::DAY;
@@ -114,7 +114,13 @@ pub async fn list(accounts: &Table, user: &UserId) -> Result<Vec<Session>> {
 
 /// Ends the device's live session: `true` where this call did, `false` where there was none, or a newer sign-in took its
 /// place meanwhile. Repeatable.
-pub async fn end(accounts: &Table, user: &UserId, device: &DeviceId, reason: EndReason, now: Timestamp) -> Result<bool> {
+pub async fn end(
+    accounts: &Table,
+    user: &UserId,
+    device: &DeviceId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<bool> {
     match get(accounts, user, device).await? {
         Some(session) if session.is_live() => end_this(accounts, &session, reason, now).await,
         _ => Ok(false),
@@ -125,7 +131,10 @@ pub async fn end(accounts: &Table, user: &UserId, device: &DeviceId, reason: End
 pub async fn end_this(accounts: &Table, session: &Session, reason: EndReason, now: Timestamp) -> Result<bool> {
     let mut writes = Transaction::new();
     ending(&mut writes, accounts, session, reason, now)?;
-    let count = Expr::update("ADD live :less, revision :one").when("attribute_exists(live)").value(":less", -1).value(":one", 1);
+    let count = Expr::update("ADD live :less, revision :one")
+        .when("attribute_exists(live)")
+        .value(":less", -1)
+        .value(":one", 1);
     writes.update(accounts, &keys::account(&session.user_id), count)?;
     events::write(&mut writes, accounts, &session.user_id, &session.end_event(reason, now)?)?;
     match writes.settle(accounts).await {
@@ -137,7 +146,13 @@ pub async fn end_this(accounts: &Table, session: &Session, reason: EndReason, no
 
 /// Adds the end of `session` to `writes`, on condition that it is still the device's and live. Counting it is the
 /// caller's affair.
-pub fn ending(writes: &mut Transaction, accounts: &Table, session: &Session, reason: EndReason, now: Timestamp) -> Result<()> {
+pub fn ending(
+    writes: &mut Transaction,
+    accounts: &Table,
+    session: &Session,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<()> {
     let end = Expr::update("SET ended_at = :now, end_reason = :reason, #ttl = :ttl REMOVE current_hash, previous_hash")
         .when("session_id = :session AND attribute_not_exists(ended_at)")
         .name("#ttl", "ttl")
@@ -151,14 +166,22 @@ pub fn ending(writes: &mut Transaction, accounts: &Table, session: &Session, rea
 
 /// Moves the session's line of refresh tokens on, from `session` as it was read to the token of generation `generation`
 /// whose hash is `hash`; `None` where it does not stand there any more.
-pub async fn advance(accounts: &Table, session: &Session, generation: u64, hash: &str, now: Timestamp) -> Result<Option<Session>> {
-    let expr = Expr::update("SET generation = :to, previous_hash = current_hash, current_hash = :hash, last_used_at = :now")
-        .when("session_id = :session AND attribute_not_exists(ended_at) AND generation = :from AND current_hash = :was")
-        .value(":to", generation)
-        .value(":hash", hash)
-        .value(":now", now.as_second())
-        .value(":session", session.session_id.as_str())
-        .value(":from", session.generation)
-        .value(":was", session.current_hash.clone().unwrap_or_default());
+pub async fn advance(
+    accounts: &Table,
+    session: &Session,
+    generation: u64,
+    hash: &str,
+    now: Timestamp,
+) -> Result<Option<Session>> {
+    let expr = Expr::update(
+        "SET generation = :to, previous_hash = current_hash, current_hash = :hash, last_used_at = :now",
+    )
+    .when("session_id = :session AND attribute_not_exists(ended_at) AND generation = :from AND current_hash = :was")
+    .value(":to", generation)
+    .value(":hash", hash)
+    .value(":now", now.as_second())
+    .value(":session", session.session_id.as_str())
+    .value(":from", session.generation)
+    .value(":was", session.current_hash.clone().unwrap_or_default());
     accounts.update(&keys::device(&session.user_id, &session.device_id), expr).await
 }

@@ -178,8 +178,10 @@ impl Table {
             for item in answer.responses.into_iter().flat_map(|mut tables| tables.remove(&self.name)).flatten() {
                 rows.push(item);
             }
-            wanted =
-                answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name)).map_or_else(Vec::new, |left| left.keys);
+            wanted = answer
+                .unprocessed_keys
+                .and_then(|mut tables| tables.remove(&self.name))
+                .map_or_else(Vec::new, |left| left.keys);
         }
         if wanted.is_empty() { Ok(rows) } else { Err(Error::unavailable("keys left unprocessed five times")) }
     }
@@ -321,7 +323,8 @@ impl Table {
             let mut wanted = chunk
                 .iter()
                 .map(|key| {
-                    let delete = DeleteRequest::builder().set_key(Some(key.attributes())).build().map_err(Error::internal)?;
+                    let delete =
+                        DeleteRequest::builder().set_key(Some(key.attributes())).build().map_err(Error::internal)?;
                     Ok(WriteRequest::builder().delete_request(delete).build())
                 })
                 .collect::<Result<Vec<_>>>()?;

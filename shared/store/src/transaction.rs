@@ -2,9 +2,7 @@
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{
-    ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update};
 use satchel_domain::{Error, Result};
 use serde::Serialize;
 
@@ -173,9 +171,14 @@ impl Transaction {
 
 fn why(error: SdkError<TransactWriteItemsError>) -> Cancelled {
     if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() {
-        let reasons: Vec<&str> = cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
-        let failed: Vec<usize> =
-            reasons.iter().enumerate().filter(|(_, code)| **code == "ConditionalCheckFailed").map(|(at, _)| at).collect();
+        let reasons: Vec<&str> =
+            cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
+        let failed: Vec<usize> = reasons
+            .iter()
+            .enumerate()
+            .filter(|(_, code)| **code == "ConditionalCheckFailed")
+            .map(|(at, _)| at)
+            .collect();
         if !failed.is_empty() {
             return Cancelled::Condition(failed);
         }

@@ -33,7 +33,10 @@ pub struct Cost {
 ///
 /// # Errors
 /// What `work` failed of.
-pub async fn cost<T>(stage: &Stage, work: impl Future<Output = Result<T, StageError>>) -> Result<(T, Cost), StageError> {
+pub async fn cost<T>(
+    stage: &Stage,
+    work: impl Future<Output = Result<T, StageError>>,
+) -> Result<(T, Cost), StageError> {
     let counters = stage.local().services().counters();
     // What earlier commits made the consumers do is not this call's.
     stage.local().drain(Duration::from_secs(30)).await;
@@ -49,7 +52,13 @@ pub async fn cost<T>(stage: &Stage, work: impl Future<Output = Result<T, StageEr
 ///
 /// # Errors
 /// Where it is refused.
-pub async fn of_push(stage: &Stage, session: &Session, from: usize, batch: usize, bytes: usize) -> Result<Cost, StageError> {
+pub async fn of_push(
+    stage: &Stage,
+    session: &Session,
+    from: usize,
+    batch: usize,
+    bytes: usize,
+) -> Result<Cost, StageError> {
     let body = push(session, (from..from + batch).map(|number| entry(session, number, bytes, 1)).collect());
     let (answer, cost) = cost(stage, call(stage, session, "/sync/push", Some(&body))).await?;
     match answer["accepted"].as_array().map(Vec::len) {
@@ -171,12 +180,18 @@ pub async fn run(stage: &Stage, sizes: &[usize]) -> Result<Section, StageError> 
     section.say("Reads in a space of N entries of 512 bytes (time in process, with the emulator, in milliseconds):");
     section.table(&["N", "pull of 10 changes", "p50 of it", "poll at the head", "status"], &rows);
     if let [(_, first), .., (largest, last)] = &seen[..] {
-        let same = seen.iter().all(|(_, reads)| (reads.pull, reads.poll, reads.status) == (first.pull, first.poll, first.status));
+        let same = seen
+            .iter()
+            .all(|(_, reads)| (reads.pull, reads.poll, reads.status) == (first.pull, first.poll, first.status));
         let ratio = last.times.median() / first.times.median();
         section.bars.push(Bar::judged(
             "sync pull of k changes among N entries",
             "capacity and time the same for N = 1,000, 10,000, 100,000",
-            format!("capacity {}; time {ratio:.2} × from {} to {largest}", if same { "the same" } else { "not the same" }, seen[0].0),
+            format!(
+                "capacity {}; time {ratio:.2} × from {} to {largest}",
+                if same { "the same" } else { "not the same" },
+                seen[0].0
+            ),
             same && ratio <= 1.25,
         ));
     }

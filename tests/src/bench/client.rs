@@ -30,7 +30,13 @@ impl HttpClient {
     ///
     /// # Errors
     /// Where no answer comes.
-    pub async fn send(&self, method: Method, path: &str, token: &str, body: Option<Bytes>) -> Result<(u16, Bytes), StageError> {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<Bytes>,
+    ) -> Result<(u16, Bytes), StageError> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if !token.is_empty() {
             request = request.header(header::AUTHORIZATION, token);
@@ -47,11 +53,19 @@ impl HttpClient {
     ///
     /// # Errors
     /// Where it is none.
-    pub async fn json(&self, method: Method, path: &str, token: &str, body: Option<&Value>) -> Result<Value, StageError> {
+    pub async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, StageError> {
         let sent = self.send(method.clone(), path, token, body.map(|body| Bytes::from(body.to_string()))).await?;
         match sent {
             (200..=299, body) => Ok(serde_json::from_slice(&body).unwrap_or_default()),
-            (status, body) => Err(format!("{method} {path} answered {status}: {}", String::from_utf8_lossy(&body)).into()),
+            (status, body) => {
+                Err(format!("{method} {path} answered {status}: {}", String::from_utf8_lossy(&body)).into())
+            }
         }
     }
 
@@ -59,9 +73,16 @@ impl HttpClient {
     ///
     /// # Errors
     /// Where it is no 2xx.
-    pub async fn form(&self, method: Method, path: &str, authorization: &str, fields: &Value) -> Result<Value, StageError> {
+    pub async fn form(
+        &self,
+        method: Method,
+        path: &str,
+        authorization: &str,
+        fields: &Value,
+    ) -> Result<Value, StageError> {
         let pairs = fields.as_object().into_iter().flatten();
-        let body: Vec<String> = pairs.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
+        let body: Vec<String> =
+            pairs.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))

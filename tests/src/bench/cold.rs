@@ -80,7 +80,8 @@ fn subjects(stage: &Stage, binaries: &Binaries, tls: &TlsFront, token: &str) -> 
     let mut subjects = Vec::new();
     for block in stage.local().template().functions() {
         let launch = stage.launch(&block.binary, binaries)?;
-        let launch = launch.with("AWS_ENDPOINT_URL", tls.url()).with("AWS_CA_BUNDLE", tls.authority().display().to_string());
+        let launch =
+            launch.with("AWS_ENDPOINT_URL", tls.url()).with("AWS_CA_BUNDLE", tls.authority().display().to_string());
         let path = match block.binary.as_str() {
             "auth" => Some("/auth/me"),
             "devices" => Some("/devices"),
@@ -116,7 +117,8 @@ pub async fn run(stage: &Stage, binaries: &Binaries, rounds: usize) -> Result<Se
         Err(_) => vec![Share::Full],
     };
 
-    let mut samples: Vec<Vec<Vec<Sample>>> = subjects.iter().map(|_| shares.iter().map(|_| Vec::new()).collect()).collect();
+    let mut samples: Vec<Vec<Vec<Sample>>> =
+        subjects.iter().map(|_| shares.iter().map(|_| Vec::new()).collect()).collect();
     for round in 0..=rounds {
         for (subject, per_share) in subjects.iter().zip(&mut samples) {
             for (share, list) in shares.iter().zip(per_share) {

@@ -61,7 +61,8 @@ impl Person {
         self.turn += 1;
         let (method, path, body) = match kind {
             Kind::Push => {
-                let entries = (self.pushed..self.pushed + 10).map(|number| entry(&self.session, number, 512, 1)).collect();
+                let entries =
+                    (self.pushed..self.pushed + 10).map(|number| entry(&self.session, number, 512, 1)).collect();
                 self.pushed += 10;
                 (Method::POST, "/sync/push", Some(push(&self.session, entries)))
             }
@@ -102,7 +103,8 @@ impl Target {
         let mut lines = BufReader::new(child.stdout.take().ok_or("no standard output")?).lines();
         let port = loop {
             let line = lines.next_line().await?.ok_or("the local process ended before it was ready")?;
-            let port = line.split_once("http://127.0.0.1:").map(|(_, rest)| rest.split(|it: char| !it.is_ascii_digit()));
+            let port =
+                line.split_once("http://127.0.0.1:").map(|(_, rest)| rest.split(|it: char| !it.is_ascii_digit()));
             if let Some(port) = port.and_then(|mut parts| parts.next()?.parse().ok()) {
                 break port;
             }
@@ -149,7 +151,11 @@ impl Target {
 }
 
 /// Throughput of the closed loop, and times by kind.
-async fn closed(target: &Target, people: Vec<Person>, lasting: Duration) -> Result<(f64, Vec<(Kind, Duration)>), StageError> {
+async fn closed(
+    target: &Target,
+    people: Vec<Person>,
+    lasting: Duration,
+) -> Result<(f64, Vec<(Kind, Duration)>), StageError> {
     let begun = Instant::now();
     let workers: Vec<_> = people
         .into_iter()
@@ -174,7 +180,12 @@ async fn closed(target: &Target, people: Vec<Person>, lasting: Duration) -> Resu
 }
 
 /// Times of the open loop at `rate` requests a second, from their intended moments.
-async fn open(target: &Target, people: Vec<Person>, rate: f64, lasting: Duration) -> Result<(f64, Samples), StageError> {
+async fn open(
+    target: &Target,
+    people: Vec<Person>,
+    rate: f64,
+    lasting: Duration,
+) -> Result<(f64, Samples), StageError> {
     let (give, mut take) = mpsc::unbounded_channel();
     for person in people {
         give.send(person)?;

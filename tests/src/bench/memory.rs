@@ -41,7 +41,8 @@ pub async fn run(stage: &Stage, binaries: &Binaries, requests: u32) -> Result<Se
         ("web", "/health"),
     ] {
         let launch = stage.launch(name, binaries)?;
-        let launch = launch.with("AWS_ENDPOINT_URL", tls.url()).with("AWS_CA_BUNDLE", tls.authority().display().to_string());
+        let launch =
+            launch.with("AWS_ENDPOINT_URL", tls.url()).with("AWS_CA_BUNDLE", tls.authority().display().to_string());
         let mut process = launch.start().await?;
         let mut session = stage.sign_in("memory").await?;
         let (mut row, mut done, mut sizes) = (vec![format!("`{name}`")], 0, Vec::new());
@@ -75,6 +76,11 @@ pub async fn run(stage: &Stage, binaries: &Binaries, requests: u32) -> Result<Se
     let measured = format!("at most {:.1} MB", highest / 1_048_576.0);
     section.bars.push(Bar::judged("memory at rest after 1,000 requests", "≤ 40 MB", measured, highest <= MOST));
     let measured = format!("at most {:+.2} MB from 1,000 to {requests}", growth / 1_048_576.0);
-    section.bars.push(Bar::judged("memory over 100,000 requests", "no growth (≤ 1 MB)", measured, growth <= NO_GROWTH && requests >= 100_000));
+    section.bars.push(Bar::judged(
+        "memory over 100,000 requests",
+        "no growth (≤ 1 MB)",
+        measured,
+        growth <= NO_GROWTH && requests >= 100_000,
+    ));
     Ok(section)
 }

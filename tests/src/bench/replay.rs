@@ -95,13 +95,15 @@ pub async fn replay(client: &Client, groups: &[Vec<Call>]) -> Result<(), StageEr
 /// The names of the calls, for the page.
 pub fn names(groups: &[Vec<Call>]) -> String {
     let name = |call: &Call| call.operation.clone();
-    let groups: Vec<String> = groups.iter().map(|group| group.iter().map(name).collect::<Vec<_>>().join(" ∥ ")).collect();
+    let groups: Vec<String> =
+        groups.iter().map(|group| group.iter().map(name).collect::<Vec<_>>().join(" ∥ ")).collect();
     groups.join(", ")
 }
 
 async fn again(client: &Client, call: &Call) -> Result<(), StageError> {
     let outcome = make(client, call).await;
-    outcome.map_err(|error| format!("{} again: {}", call.operation, satchel_inbound::http::error::causes(&*error)).into())
+    outcome
+        .map_err(|error| format!("{} again: {}", call.operation, satchel_inbound::http::error::causes(&*error)).into())
 }
 
 async fn make(client: &Client, call: &Call) -> Result<(), StageError> {
@@ -112,9 +114,14 @@ async fn make(client: &Client, call: &Call) -> Result<(), StageError> {
     let total = ReturnConsumedCapacity::Total;
     match call.operation.as_str() {
         "GetItem" => {
-            let request = client.get_item().set_table_name(table).set_key(map(&body["Key"])).set_consistent_read(consistent);
+            let request =
+                client.get_item().set_table_name(table).set_key(map(&body["Key"])).set_consistent_read(consistent);
             let request = request.set_expression_attribute_names(names_of(body));
-            request.set_projection_expression(text("ProjectionExpression")).return_consumed_capacity(total).send().await?;
+            request
+                .set_projection_expression(text("ProjectionExpression"))
+                .return_consumed_capacity(total)
+                .send()
+                .await?;
         }
         "Query" => {
             let request = client
@@ -143,7 +150,13 @@ async fn make(client: &Client, call: &Call) -> Result<(), StageError> {
             request.send().await?;
         }
         "PutItem" => {
-            client.put_item().set_table_name(table).set_item(map(&body["Item"])).return_consumed_capacity(total).send().await?;
+            client
+                .put_item()
+                .set_table_name(table)
+                .set_item(map(&body["Item"]))
+                .return_consumed_capacity(total)
+                .send()
+                .await?;
         }
         "TransactWriteItems" => {
             let mut request = client.transact_write_items().return_consumed_capacity(total);
@@ -152,7 +165,9 @@ async fn make(client: &Client, call: &Call) -> Result<(), StageError> {
                 if put.is_null() {
                     return Err(format!("only puts of a transaction are known here: {item}").into());
                 }
-                let put = Put::builder().set_table_name(put["TableName"].as_str().map(str::to_owned)).set_item(map(&put["Item"]));
+                let put = Put::builder()
+                    .set_table_name(put["TableName"].as_str().map(str::to_owned))
+                    .set_item(map(&put["Item"]));
                 request = request.transact_items(TransactWriteItem::builder().put(put.build()?).build());
             }
             request.send().await?;

@@ -59,12 +59,13 @@ impl TlsFront {
         let authority = folder.join("test-root.pem");
         std::fs::write(&authority, root.pem())?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let mut config = ServerConfig::builder_with_provider(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone(), middle.der().clone()], key)
-            .map_err(io::Error::other)?;
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(io::Error::other)?
+                .with_no_client_auth()
+                .with_single_cert(vec![leaf.der().clone(), middle.der().clone()], key)
+                .map_err(io::Error::other)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // AWS endpoints send no tickets that a new process could use.
         config.send_tls13_tickets = 0;

@@ -112,7 +112,8 @@ pub async fn run(stage: &Stage, binaries: &Binaries, rounds: usize) -> Result<Se
     for (function, what, mut make) in requests {
         let launch = stage.launch(function, binaries)?.with("AWS_ENDPOINT_URL", endpoint.clone());
         let mut process = launch.start().await?;
-        let (times, calls) = handler(&mut process, &recorder, rounds, |round| make(round).bearer(&ada.access_token)).await?;
+        let (times, calls) =
+            handler(&mut process, &recorder, rounds, |round| make(round).bearer(&ada.access_token)).await?;
         let told = replay::names(&calls);
         let (at, again) = (endpoint.clone(), calls);
         let raw = tokio::task::spawn_blocking(move || bare(at, again, rounds)).await??;
@@ -120,7 +121,8 @@ pub async fn run(stage: &Stage, binaries: &Binaries, rounds: usize) -> Result<Se
         if ratio > worst.0 {
             worst = (ratio, format!("{function}, {what}"));
         }
-        let cells = [format!("`{function}`, {what}"), told, format!("{:.3}", times.median()), format!("{:.3}", raw.median())];
+        let cells =
+            [format!("`{function}`, {what}"), told, format!("{:.3}", times.median()), format!("{:.3}", raw.median())];
         rows.push(cells.into_iter().chain([format!("{ratio:.2} ×")]).collect());
     }
     served.stop().await;
@@ -133,6 +135,11 @@ pub async fn run(stage: &Stage, binaries: &Binaries, rounds: usize) -> Result<Se
     ));
     section.table(&["request", "calls", "handler", "SDK", "ratio"], &rows);
     let measured = format!("at most {:.2} × ({})", worst.0, worst.1);
-    section.bars.push(Bar::judged("warm handler over the raw SDK calls it makes, p50", "≤ 1.3 ×", measured, worst.0 <= MOST));
+    section.bars.push(Bar::judged(
+        "warm handler over the raw SDK calls it makes, p50",
+        "≤ 1.3 ×",
+        measured,
+        worst.0 <= MOST,
+    ));
     Ok(section)
 }

@@ -14,7 +14,11 @@ use super::space::{entry, fill, push};
 use super::{capacity, machine};
 
 /// CPU of one request to `process`, over `rounds` of them.
-async fn each(process: &mut Process, rounds: usize, mut event: impl FnMut(usize) -> HttpEvent) -> Result<Duration, StageError> {
+async fn each(
+    process: &mut Process,
+    rounds: usize,
+    mut event: impl FnMut(usize) -> HttpEvent,
+) -> Result<Duration, StageError> {
     let pid = process.pid().ok_or("the function ended")?;
     let used = || machine::cpu_time(pid).ok_or("the function ended");
     let mut before = Duration::ZERO;

@@ -82,8 +82,12 @@ pub fn read(root: &Path) -> Result<Vec<Package>, ReadError> {
     let text = cargo(root, &["metadata", "--format-version", "1", "--no-deps", "--offline"])?;
     let metadata: Value = serde_json::from_str(&text)?;
     let real_root = PathBuf::from(metadata["workspace_root"].as_str().unwrap_or_default());
-    let mut packages: Vec<Package> =
-        metadata["packages"].as_array().into_iter().flatten().map(|package| read_package(package, &real_root)).collect();
+    let mut packages: Vec<Package> = metadata["packages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|package| read_package(package, &real_root))
+        .collect();
     let by_name: BTreeMap<String, Layer> =
         packages.iter().filter_map(|package| Some((package.name.clone(), package.layer()?))).collect();
     for package in &mut packages {

@@ -54,11 +54,10 @@ impl Exceptions {
             .iter()
             .filter(|violation| !self.0.iter().any(|exception| covers(exception, violation)))
             .map(ToString::to_string);
-        let stale = self
-            .0
-            .iter()
-            .filter(|exception| !violations.iter().any(|violation| covers(exception, violation)))
-            .map(|(rule, subject, _)| format!("the exception `{rule} | {subject}` is no longer needed: take it out"));
+        let stale =
+            self.0.iter().filter(|exception| !violations.iter().any(|violation| covers(exception, violation))).map(
+                |(rule, subject, _)| format!("the exception `{rule} | {subject}` is no longer needed: take it out"),
+            );
         open.chain(stale).collect()
     }
 }

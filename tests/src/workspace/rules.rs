@@ -34,7 +34,8 @@ pub fn check(workspace: &Workspace) -> Vec<Violation> {
 
 /// `functions → inbound → {store, outbound} → domain`; local, testkit and tests above.
 pub fn direction(workspace: &Workspace) -> Vec<Violation> {
-    let layer = |name: &str| workspace.packages.iter().find(|package| package.name == name).and_then(super::Package::layer);
+    let layer =
+        |name: &str| workspace.packages.iter().find(|package| package.name == name).and_then(super::Package::layer);
     let mut found = Vec::new();
     for package in &workspace.packages {
         let Some(own) = package.layer() else {
@@ -92,12 +93,14 @@ pub fn a_block_for_each_binary(workspace: &Workspace) -> Vec<Violation> {
     let blocks: Vec<&str> = workspace.template.functions.iter().map(|function| function.binary.as_str()).collect();
     let binaries = workspace.families().flat_map(|package| &package.binaries);
     binaries
-        .filter_map(|binary| match blocks.iter().filter(|block| *block == binary).count() {
-            1 => None,
-            0 => Some("no block of template.yaml builds it (`Metadata.BuildProperties.Binary`)"),
-            _ => Some("several blocks of template.yaml build it"),
-        }
-        .map(|why| Violation::new("a-block-for-each-binary", binary, why)))
+        .filter_map(|binary| {
+            match blocks.iter().filter(|block| *block == binary).count() {
+                1 => None,
+                0 => Some("no block of template.yaml builds it (`Metadata.BuildProperties.Binary`)"),
+                _ => Some("several blocks of template.yaml build it"),
+            }
+            .map(|why| Violation::new("a-block-for-each-binary", binary, why))
+        })
         .collect()
 }
 
@@ -108,7 +111,9 @@ pub fn a_binary_for_each_block(workspace: &Workspace) -> Vec<Violation> {
         let owner = workspace.families().find(|package| package.binaries.contains(&function.binary));
         let why = match owner {
             None => format!("its binary `{}` is no [[bin]] of a family", function.binary),
-            Some(package) if !workspace.template.of_family(package.family()).any(|it| it.logical_id == function.logical_id) => {
+            Some(package)
+                if !workspace.template.of_family(package.family()).any(|it| it.logical_id == function.logical_id) =>
+            {
                 format!("`CodeUri: {}` is not the folder of `{}`", function.code, function.binary)
             }
             Some(_) => continue,
@@ -148,7 +153,8 @@ pub fn queues_lose_nothing(workspace: &Workspace) -> Vec<Violation> {
     for function in &template.functions {
         for source in &function.sources {
             let Some(queue_id) = &source.queue else { continue };
-            let mut complain = |why: String| found.push(Violation::new("queues-lose-nothing", &function.logical_id, why));
+            let mut complain =
+                |why: String| found.push(Violation::new("queues-lose-nothing", &function.logical_id, why));
             if !source.reports_failures {
                 complain(format!("event {} has no FunctionResponseTypes: [ReportBatchItemFailures]", source.id));
             }
@@ -158,12 +164,17 @@ pub fn queues_lose_nothing(workspace: &Workspace) -> Vec<Violation> {
             };
             if queue.visibility < 6 * function.timeout {
                 let wanted = 6 * function.timeout;
-                complain(format!("{queue_id} is visible again after {} s, less than {wanted} (6 time-outs)", queue.visibility));
+                complain(format!(
+                    "{queue_id} is visible again after {} s, less than {wanted} (6 time-outs)",
+                    queue.visibility
+                ));
             }
             match queue.dead_letter.as_ref().map(|id| (id, template.queues.get(id))) {
                 None => complain(format!("{queue_id} has no dead-letter queue")),
                 Some((id, None)) => complain(format!("the dead-letter queue {id} is not there")),
-                Some((id, Some(dead))) if !dead.alarmed => complain(format!("no alarm watches the dead-letter queue {id}")),
+                Some((id, Some(dead))) if !dead.alarmed => {
+                    complain(format!("no alarm watches the dead-letter queue {id}"))
+                }
                 Some(_) => {}
             }
         }
@@ -216,7 +227,8 @@ pub fn keys_are_built_in_one_place(workspace: &Workspace) -> Vec<Violation> {
     let mut found = Vec::new();
     for source in &workspace.sources {
         let ours = source.is_in("functions") || source.is_in("shared");
-        let is_test = source.path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
+        let is_test =
+            source.path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
         if !ours || is_test || source.is_in("shared/store/src/keys") || source.is_in("shared/testkit") {
             continue;
         }
@@ -225,7 +237,8 @@ pub fn keys_are_built_in_one_place(workspace: &Workspace) -> Vec<Violation> {
             let why = format!("builds the key \"{literal}\": keys are built in shared/store/src/keys");
             found.push(Violation::new("keys-are-built-in-one-place", source.path.display().to_string(), why));
         }
-        if source.text.contains("Key {") && source.text.contains("pk:") && !source.is_in("shared/inbound/src/batch.rs") {
+        if source.text.contains("Key {") && source.text.contains("pk:") && !source.is_in("shared/inbound/src/batch.rs")
+        {
             let why = "makes a Key of its parts: keys are built in shared/store/src/keys";
             found.push(Violation::new("keys-are-built-in-one-place", source.path.display().to_string(), why));
         }

@@ -37,7 +37,9 @@ impl Source {
             for (at, _) in self.text.match_indices(call) {
                 let rest = self.text.get(at + call.len()..).unwrap_or_default();
                 // `.value::<u32>(` as well as `.value(`
-                let rest = if rest.starts_with("::<") { rest.split_once(">(").map_or("", |(_, rest)| rest) } else {
+                let rest = if rest.starts_with("::<") {
+                    rest.split_once(">(").map_or("", |(_, rest)| rest)
+                } else {
                     rest.strip_prefix('(').unwrap_or_default()
                 };
                 let rest = rest.trim_start();

@@ -101,8 +101,12 @@ impl Template {
                         template.permissions.extend(permissions(id, &policy["PolicyDocument"]));
                     }
                 }
-                "AWS::IAM::Policy" | "AWS::IAM::RolePolicy" | "AWS::IAM::ManagedPolicy" | "AWS::S3::BucketPolicy"
-                | "AWS::SQS::QueuePolicy" | "AWS::SNS::TopicPolicy" => {
+                "AWS::IAM::Policy"
+                | "AWS::IAM::RolePolicy"
+                | "AWS::IAM::ManagedPolicy"
+                | "AWS::S3::BucketPolicy"
+                | "AWS::SQS::QueuePolicy"
+                | "AWS::SNS::TopicPolicy" => {
                     template.permissions.extend(permissions(id, &properties["PolicyDocument"]));
                 }
                 _ => {}
@@ -116,7 +120,9 @@ impl Template {
 
     /// The functions of the family in `functions/<family>`.
     pub fn of_family<'a>(&'a self, family: &'a str) -> impl Iterator<Item = &'a Function> {
-        self.functions.iter().filter(move |function| function.code.trim_end_matches('/') == format!("functions/{family}"))
+        self.functions
+            .iter()
+            .filter(move |function| function.code.trim_end_matches('/') == format!("functions/{family}"))
     }
 }
 
@@ -180,7 +186,8 @@ fn function(id: &str, body: &Value, globals: &Value) -> Function {
     };
     for (event_id, event) in entries(&properties["Events"]) {
         let properties = &event["Properties"];
-        let reports_failures = items(&properties["FunctionResponseTypes"]).any(|kind| kind == "ReportBatchItemFailures");
+        let reports_failures =
+            items(&properties["FunctionResponseTypes"]).any(|kind| kind == "ReportBatchItemFailures");
         match event["Type"].as_str().unwrap_or_default() {
             "HttpApi" => {
                 let method = text(&properties["Method"]).to_uppercase();

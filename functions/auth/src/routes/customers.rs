@@ -8,10 +8,10 @@ use satchel_domain::time::from_unix;
 use satchel_domain::{Error, Result, Timestamp};
 use satchel_inbound::http::caller::PortalWrite;
 use satchel_inbound::http::{ApiResult, Backoffice, Params, Problem};
+use satchel_store::Retry;
 use satchel_store::accounts::{self, Account};
 use satchel_store::customers::{self, Member};
 use satchel_store::events::{self, Event};
-use satchel_store::Retry;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

@@ -105,11 +105,19 @@ async fn pending(app: &App, caller: &RecentCaller, now: Timestamp) -> satchel_do
         Authenticated,
     ),
 )]
-pub(crate) async fn read(State(app): State<App>, caller: Caller, PathId(id): PathId<ExportId>) -> ApiResult<Json<ExportView>> {
+pub(crate) async fn read(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ExportId>,
+) -> ApiResult<Json<ExportView>> {
     let now = app.core.clock.now();
     let export = exports::get(&app.accounts, &caller.user, &id).await?.ok_or(Error::NotFound("export"))?;
     if export.ttl <= now.as_second() {
-        return Err(Error::Gone { code: "export_expired", message: "the export is older than 7 days: ask for another" }.into());
+        return Err(Error::Gone {
+            code: "export_expired",
+            message: "the export is older than 7 days: ask for another",
+        }
+        .into());
     }
     let url = match export.standing {
         Standing::Pending => None,

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use satchel_domain::account::Profile;
-use satchel_domain::ids::UserId;
 use satchel_domain::identity::Provider;
+use satchel_domain::ids::UserId;
 use satchel_domain::time::from_unix;
 use satchel_domain::{Error, Timestamp};
 use satchel_inbound::http::{ApiResult, Caller, Input, Problem, RecentCaller};
@@ -105,7 +105,11 @@ pub(crate) async fn read(State(app): State<App>, caller: Caller) -> ApiResult<Js
         Authenticated,
     ),
 )]
-pub(crate) async fn change(State(app): State<App>, caller: Caller, Input(input): Input<MeInput>) -> ApiResult<Json<Me>> {
+pub(crate) async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Input(input): Input<MeInput>,
+) -> ApiResult<Json<Me>> {
     let MeInput { name, avatar_url, locale, timezone } = input;
     let profile = Profile { name, avatar_url, locale, timezone }.checked()?;
     let account = accounts::change(&app.accounts, &caller.user, &profile, app.core.clock.now()).await?;

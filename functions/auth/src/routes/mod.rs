@@ -48,7 +48,10 @@ pub(crate) struct Authenticated;
 
 impl utoipa::IntoResponses for Usual {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[(500, "A fault of ours."), (503, "A dependency is unavailable; try again after `Retry-After` seconds.")])
+        problems(&[
+            (500, "A fault of ours."),
+            (503, "A dependency is unavailable; try again after `Retry-After` seconds."),
+        ])
     }
 }
 

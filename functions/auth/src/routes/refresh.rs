@@ -79,7 +79,8 @@ async fn exchange(app: &App, presented: &Written, now: Timestamp) -> Result<(Ses
             }
             Decision::Move => {
                 let next = app.refresh.successor(presented);
-                let moved = sessions::advance(&app.accounts, &session, next.token.generation, &next.hash(), now).await?;
+                let moved =
+                    sessions::advance(&app.accounts, &session, next.token.generation, &next.hash(), now).await?;
                 if let Some(session) = moved {
                     return Ok((session, next));
                 }

@@ -96,7 +96,11 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> ApiResult<Js
         Authenticated,
     ),
 )]
-pub(crate) async fn end(State(app): State<App>, caller: Caller, PathId(device): PathId<DeviceId>) -> ApiResult<StatusCode> {
+pub(crate) async fn end(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(device): PathId<DeviceId>,
+) -> ApiResult<StatusCode> {
     let reason = if device == caller.device { EndReason::SignedOut } else { EndReason::Revoked };
     if sessions::end(&app.accounts, &caller.user, &device, reason, app.core.clock.now()).await? {
         return Ok(StatusCode::NO_CONTENT);

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use satchel_domain::account;
-use satchel_domain::ids::{DeviceId, UserId};
 use satchel_domain::identity::{Identity, Provider};
+use satchel_domain::ids::{DeviceId, UserId};
 use satchel_domain::session::Platform;
 use satchel_domain::{Error, FieldError, Result, Timestamp};
 use satchel_inbound::http::{ApiResult, ClientAddress, Input, Problem};
@@ -134,7 +134,13 @@ async fn sign_in(app: &App, provider: Provider, address: &ClientAddress, input: 
     let input = input.checked()?;
     limits::count(&app.accounts, &app.limits.sign_in_address, &address.0, now).await?;
     let identity = app.issuers.verify(provider, &input.id_token, input.nonce.as_deref(), now).await?;
-    limits::count(&app.accounts, &app.limits.sign_in_account, &format!("{}#{}", provider.as_str(), identity.key()), now).await?;
+    limits::count(
+        &app.accounts,
+        &app.limits.sign_in_account,
+        &format!("{}#{}", provider.as_str(), identity.key()),
+        now,
+    )
+    .await?;
 
     let granted = exchange(app, &identity, input.authorization_code.as_deref(), now).await;
     let arrival = Arrival { app, identity: &identity, name: input.name, device: &input.device, granted, now };
@@ -183,7 +189,9 @@ impl SignInInput {
                 text(field, value);
             }
         }
-        for (field, value, most) in [("nonce", &self.nonce, MAX_NONCE), ("authorization_code", &self.authorization_code, MAX_CODE)] {
+        for (field, value, most) in
+            [("nonce", &self.nonce, MAX_NONCE), ("authorization_code", &self.authorization_code, MAX_CODE)]
+        {
             if value.as_ref().is_some_and(|value| value.len() > most) {
                 complain(field, format!("must have at most {most} bytes"));
             }

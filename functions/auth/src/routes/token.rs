@@ -23,7 +23,10 @@ use crate::{limits, tokens};
 
 /// A request for a token. The client's id and secret may stand in an `Authorization: Basic` header instead.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[expect(dead_code, reason = "the document's picture of the form, which is read by hand: RFC 6749 forbids repeated fields")]
+#[expect(
+    dead_code,
+    reason = "the document's picture of the form, which is read by hand: RFC 6749 forbids repeated fields"
+)]
 pub(crate) struct TokenInput {
     /// Always `client_credentials`.
     #[schema(example = "client_credentials")]
@@ -160,7 +163,9 @@ fn credentials(headers: &HeaderMap, form: &mut BTreeMap<String, String>) -> Resu
     let (id, secret) = header.to_str().ok().and_then(basic).ok_or_else(stranger)?;
     match in_body {
         (_, Some(_)) => Err(wrong("invalid_request", "the client is named twice: in the header and in the body")),
-        (Some(other), None) if other != id => Err(wrong("invalid_request", "client_id is not the client of the header")),
+        (Some(other), None) if other != id => {
+            Err(wrong("invalid_request", "client_id is not the client of the header"))
+        }
         _ => Ok((id, secret)),
     }
 }
@@ -238,10 +243,14 @@ mod tests {
     #[tokio::test]
     async fn a_repeated_field_is_refused_and_an_empty_one_is_none() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded; charset=UTF-8"));
+        headers
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded; charset=UTF-8"));
         let good = form(&headers, Bytes::from_static(b"a=1&scope=")).await;
         assert!(matches!(good, Ok(fields) if fields.len() == 1));
-        assert!(matches!(form(&headers, Bytes::from_static(b"a=1&a=2")).await, Err(Refused::Oauth(StatusCode::BAD_REQUEST, _))));
+        assert!(matches!(
+            form(&headers, Bytes::from_static(b"a=1&a=2")).await,
+            Err(Refused::Oauth(StatusCode::BAD_REQUEST, _))
+        ));
     }
 
     #[tokio::test]

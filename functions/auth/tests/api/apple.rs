@@ -25,7 +25,10 @@ struct Apple {
 }
 
 impl Carrier for Apple {
-    fn carry(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, satchel_domain::error::Cause>> {
+    fn carry(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> BoxFuture<'_, Result<Response<Bytes>, satchel_domain::error::Cause>> {
         let answer = if request.uri().host() == Some("apple.example") {
             let form = form_urlencoded::parse(request.body()).into_owned().collect();
             self.asked.lock().unwrap().push((request.uri().path().to_owned(), form));
@@ -67,8 +70,12 @@ async fn begin() -> (Stack, Arc<Apple>) {
 async fn sign_in(stack: &Stack, apple: &Arc<Apple>) -> Value {
     let Entry::Http(router) = build(stack, &satchel_auth::HTTP, apple).await else { panic!("auth has routes") };
     let id_token = stack.id_token(json!({ "provider": "apple", "subject": "ada" })).await;
-    let body = json!({ "id_token": id_token, "authorization_code": "c.1", "device": { "name": "x", "platform": "ios" } });
-    let request = Request::post("/auth/apple").header("content-type", "application/json").body(Body::from(body.to_string())).unwrap();
+    let body =
+        json!({ "id_token": id_token, "authorization_code": "c.1", "device": { "name": "x", "platform": "ios" } });
+    let request = Request::post("/auth/apple")
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_string()))
+        .unwrap();
     let answer = router.oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 200);
     serde_json::from_slice(&axum::body::to_bytes(answer.into_body(), 100_000).await.unwrap()).unwrap()
@@ -84,7 +91,10 @@ async fn a_code_becomes_a_sealed_token_that_is_revoked_with_the_account() {
     let body = sign_in(&stack, &apple).await;
     let (path, form) = apple.asked.lock().unwrap().pop().unwrap();
     assert_eq!(path, "/auth/token");
-    assert_eq!((form["grant_type"].as_str(), form["code"].as_str(), form["client_id"].as_str()), ("authorization_code", "c.1", "local-apple"));
+    assert_eq!(
+        (form["grant_type"].as_str(), form["code"].as_str(), form["client_id"].as_str()),
+        ("authorization_code", "c.1", "local-apple")
+    );
     let header = jsonwebtoken::decode_header(&form["client_secret"]).unwrap();
     assert_eq!((header.alg, header.kid.as_deref()), (jsonwebtoken::Algorithm::ES256, Some("KEY")));
     let sealed = account(&stack).await["apple_token"].as_str().unwrap().to_owned();

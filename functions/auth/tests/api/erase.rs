@@ -8,14 +8,17 @@ const TOMBSTONE: [&str; 7] = ["pk", "sk", "user_id", "event_id", "state", "creat
 
 async fn rows_of(stack: &Stack, user: &str) -> Vec<Value> {
     let rows = stack.rows("AccountsTable").await;
-    rows.into_iter().filter(|row| !row["pk"].as_str().unwrap().starts_with("LIM#") && row.to_string().contains(user)).collect()
+    rows.into_iter()
+        .filter(|row| !row["pk"].as_str().unwrap().starts_with("LIM#") && row.to_string().contains(user))
+        .collect()
 }
 
 async fn is_erased(stack: &Stack, user: &str) -> bool {
     let rows = rows_of(stack, user).await;
     let [tombstone] = rows.as_slice() else { return false };
     let fields = tombstone.as_object().unwrap();
-    tombstone["state"] == "erased" && fields.keys().all(|name| TOMBSTONE.contains(&name.as_str()) || name == "erased_at")
+    tombstone["state"] == "erased"
+        && fields.keys().all(|name| TOMBSTONE.contains(&name.as_str()) || name == "erased_at")
 }
 
 /// Lets time pass until the account is a tombstone, or an hour and a half.
@@ -56,7 +59,12 @@ async fn an_erased_account_leaves_one_tombstone_without_personal_data() {
         assert_eq!(stack.delete("/auth/me").auth(&ada).send().await.status, 202);
     }
     // At once: no session, no way in, no account; the same identities make new ones.
-    stack.post("/auth/refresh").json(json!({ "refresh_token": ada.refresh_token })).send().await.refused(401, "session_revoked");
+    stack
+        .post("/auth/refresh")
+        .json(json!({ "refresh_token": ada.refresh_token }))
+        .send()
+        .await
+        .refused(401, "session_revoked");
     stack.get("/auth/me").auth(&ada).send().await.refused(404, "not_found");
     stack.patch("/auth/me").auth(&ada).json(json!({ "name": "x" })).send().await.refused(404, "not_found");
     stack.post("/auth/me/export").auth(&ada).send().await.refused(404, "not_found");
@@ -145,7 +153,8 @@ async fn one_family_that_does_not_report_keeps_the_account_open() {
     handle(json!({ "user_id": user, "family": "devices", "pass": 2 })).await;
     handle(json!({ "user_id": user, "family": "sync", "pass": 2 })).await;
     assert!(!is_erased(&stack, user).await);
-    let unknown = stack.invoke("auth-on-erase", event(json!({ "user_id": user, "family": "nobody", "pass": 2 }))).await.unwrap();
+    let unknown =
+        stack.invoke("auth-on-erase", event(json!({ "user_id": user, "family": "nobody", "pass": 2 }))).await.unwrap();
     assert_eq!(unknown["batchItemFailures"].as_array().unwrap().len(), 1);
 }
 

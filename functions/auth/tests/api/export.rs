@@ -38,7 +38,9 @@ async fn entries(stack: &Stack, user: &str, count: usize, bytes: usize) {
     };
     let number = |n: usize| AttributeValue::N(n.to_string());
     let mut meta: HashMap<String, AttributeValue> =
-        ["head_seq", "head_time", "base", "store_epoch", "live", "tombs", "bytes"].map(|name| (name.to_owned(), number(1))).into();
+        ["head_seq", "head_time", "base", "store_epoch", "live", "tombs", "bytes"]
+            .map(|name| (name.to_owned(), number(1)))
+            .into();
     meta.insert("gen".into(), number(3));
     meta.insert("cursor_key".into(), AttributeValue::B(Blob::new([7; 32])));
     meta.insert("digest".into(), AttributeValue::B(Blob::new([0; 16])));
@@ -53,7 +55,8 @@ async fn entries(stack: &Stack, user: &str, count: usize, bytes: usize) {
         })
         .take(bytes)
         .collect();
-        let item = HashMap::from([("content".to_owned(), AttributeValue::B(Blob::new(body))), ("seq".to_owned(), number(at))]);
+        let item =
+            HashMap::from([("content".to_owned(), AttributeValue::B(Blob::new(body))), ("seq".to_owned(), number(at))]);
         put(format!("S#{user}#3"), format!("E#entry-{at:05}"), item).await;
     }
 }
@@ -71,7 +74,10 @@ async fn an_export_has_everything_of_the_person_and_no_secrets() {
     stack.drain().await;
 
     let view = read(&stack, &ada, &id).await.ok();
-    assert_eq!((view["status"].as_str(), view["url_expires_at"].as_str()), (Some("ready"), Some("2026-01-01T00:15:00Z")));
+    assert_eq!(
+        (view["status"].as_str(), view["url_expires_at"].as_str()),
+        (Some("ready"), Some("2026-01-01T00:15:00Z"))
+    );
     let url = view["url"].as_str().unwrap();
     let answer = stack.get_url(url).await;
     assert_eq!(answer.status, 200, "{url}: {answer}");
@@ -82,7 +88,10 @@ async fn an_export_has_everything_of_the_person_and_no_secrets() {
     assert!(list(&archive, "devices.json").len() <= 1);
     assert!(list(&archive, "entitlements.json").is_empty());
     let lines = file(&archive, "sync/entries.ndjson");
-    let ids: Vec<String> = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<String> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(ids, ["entry-00000", "entry-00001", "entry-00002"]);
     for name in ["account.json", "sessions.json", "devices.json", "entitlements.json", "sync/entries.ndjson"] {
         let text = file(&archive, name);

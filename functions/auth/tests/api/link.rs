@@ -75,7 +75,13 @@ async fn a_bad_id_token_links_nothing() {
     let forged = stack.id_token(json!({ "provider": "apple", "subject": "x", "forged": true })).await;
     let body = json!({ "provider": "apple", "id_token": forged });
     stack.post("/auth/link").auth(&ada).json(body).send().await.refused(401, "invalid_id_token");
-    stack.post("/auth/link").auth(&ada).json(json!({ "provider": "myspace", "id_token": "x" })).send().await.refused(422, "invalid_input");
+    stack
+        .post("/auth/link")
+        .auth(&ada)
+        .json(json!({ "provider": "myspace", "id_token": "x" }))
+        .send()
+        .await
+        .refused(422, "invalid_input");
     assert_eq!(stack.get("/auth/me").auth(&ada).send().await.ok()["providers"], json!(["google"]));
 }
 

@@ -24,11 +24,18 @@ async fn a_change_changes_what_it_names_and_null_empties() {
     let me = stack.patch("/auth/me").auth(&ada).json(change).send().await.ok();
     assert_eq!((me["name"].as_str(), me["timezone"].as_str()), (Some("Ada L."), Some("Europe/London")));
     let me = stack.patch("/auth/me").auth(&ada).json(json!({ "avatar_url": null })).send().await.ok();
-    assert_eq!((me["avatar_url"].clone(), me["name"].as_str(), me["locale"].as_str()), (json!(null), Some("Ada L."), Some("en-GB")));
+    assert_eq!(
+        (me["avatar_url"].clone(), me["name"].as_str(), me["locale"].as_str()),
+        (json!(null), Some("Ada L."), Some("en-GB"))
+    );
     assert_eq!(stack.patch("/auth/me").auth(&ada).json(json!({})).send().await.ok(), me);
     assert_eq!(stack.get("/auth/me").auth(&ada).send().await.ok(), me);
     stack.sign_in("ada").await;
-    assert_eq!(stack.get("/auth/me").auth(&ada).send().await.ok()["name"], "Ada L.", "a later sign-in keeps the person's own words");
+    assert_eq!(
+        stack.get("/auth/me").auth(&ada).send().await.ok()["name"],
+        "Ada L.",
+        "a later sign-in keeps the person's own words"
+    );
 }
 
 #[tokio::test]
@@ -45,10 +52,18 @@ async fn every_wrong_field_is_named() {
         ("locale", json!("en_US")),
         ("timezone", json!("Mars/Phobos")),
     ] {
-        let problem = stack.patch("/auth/me").auth(&ada).json(json!({ field: value })).send().await.refused(422, "invalid_input");
+        let problem =
+            stack.patch("/auth/me").auth(&ada).json(json!({ field: value })).send().await.refused(422, "invalid_input");
         assert_eq!(problem["errors"][0]["field"], field, "{value}");
     }
-    stack.patch("/auth/me").auth(&ada).header("content-type", "application/json").body("{").send().await.refused(400, "malformed_json");
+    stack
+        .patch("/auth/me")
+        .auth(&ada)
+        .header("content-type", "application/json")
+        .body("{")
+        .send()
+        .await
+        .refused(400, "malformed_json");
 }
 
 #[tokio::test]
@@ -68,7 +83,11 @@ async fn admin_is_carried_from_the_next_refresh() {
     let update = stack.dynamodb().update_item().table_name(stack.table("AccountsTable"));
     let update = update.set_key(Some([key("pk", &format!("USR#{}", ada.user_id)), key("sk", "ACCOUNT")].into()));
     let update = update.update_expression("SET admin = :yes");
-    update.expression_attribute_values(":yes", aws_sdk_dynamodb::types::AttributeValue::Bool(true)).send().await.unwrap();
+    update
+        .expression_attribute_values(":yes", aws_sdk_dynamodb::types::AttributeValue::Bool(true))
+        .send()
+        .await
+        .unwrap();
     let body = stack.post("/auth/refresh").json(json!({ "refresh_token": ada.refresh_token })).send().await.ok();
     assert_eq!(claims(body["access_token"].as_str().unwrap())["scope"], "user admin");
     assert_eq!(claims(&ada.access_token)["scope"], "user");

@@ -16,7 +16,9 @@ async fn next(stack: &Stack, token: &str) -> String {
 async fn revocations(stack: &Stack, reason: &str) -> usize {
     stack.drain().await;
     let published = stack.published();
-    let of_reason = published.iter().filter(|one| one["name"] == "account.session-revoked.v1" && one["event"]["data"]["reason"] == reason);
+    let of_reason = published
+        .iter()
+        .filter(|one| one["name"] == "account.session-revoked.v1" && one["event"]["data"]["reason"] == reason);
     of_reason.count()
 }
 
@@ -92,7 +94,11 @@ async fn a_write_that_was_done_but_not_answered_is_no_theft() {
             stack.fault(json!({ "service": "dynamodb", "operation": "UpdateItem", "kind": kind, "seed": seed, "probability": 0.5, "count": 2 }));
             let answer = refresh(&stack, &token).await;
             stack.faults().clear();
-            token = if answer.status == 503 { next(&stack, &token).await } else { answer.ok()["refresh_token"].as_str().unwrap().to_owned() };
+            token = if answer.status == 503 {
+                next(&stack, &token).await
+            } else {
+                answer.ok()["refresh_token"].as_str().unwrap().to_owned()
+            };
         }
         stack.advance(60).await;
     }
@@ -121,7 +127,15 @@ async fn what_was_never_given_out_is_refused_and_ends_nothing() {
     let ada = stack.sign_in("ada").await;
     let token = &ada.refresh_token;
     let (body, _mac) = token.rsplit_once('.').unwrap();
-    for bad in [String::new(), "x".into(), body.to_owned(), format!("{body}.AAAA"), token[1..].to_owned(), ada.access_token.clone(), "a".repeat(5_000)] {
+    for bad in [
+        String::new(),
+        "x".into(),
+        body.to_owned(),
+        format!("{body}.AAAA"),
+        token[1..].to_owned(),
+        ada.access_token.clone(),
+        "a".repeat(5_000),
+    ] {
         refresh(&stack, &bad).await.refused(401, "invalid_refresh_token");
     }
     next(&stack, token).await;

@@ -10,7 +10,12 @@ async fn signing_out_ends_the_session_at_once() {
     for _ in 0..2 {
         assert_eq!(stack.post("/auth/logout").auth(&ada).send().await.status, 204);
     }
-    stack.post("/auth/refresh").json(json!({ "refresh_token": ada.refresh_token })).send().await.refused(401, "session_revoked");
+    stack
+        .post("/auth/refresh")
+        .json(json!({ "refresh_token": ada.refresh_token }))
+        .send()
+        .await
+        .refused(401, "session_revoked");
     assert_eq!(stack.get("/auth/sessions").auth(&ada).send().await.ok()["sessions"], json!([]));
     stack.drain().await;
     let published = stack.published();
@@ -54,7 +59,12 @@ async fn another_device_is_signed_out_from_here() {
     let laptop = stack.sign_in_on("ada", "macos", "laptop").await;
     let path = format!("/auth/sessions/{}", laptop.device_id);
     assert_eq!(stack.delete(&path).auth(&phone).send().await.status, 204);
-    stack.post("/auth/refresh").json(json!({ "refresh_token": laptop.refresh_token })).send().await.refused(401, "session_revoked");
+    stack
+        .post("/auth/refresh")
+        .json(json!({ "refresh_token": laptop.refresh_token }))
+        .send()
+        .await
+        .refused(401, "session_revoked");
     stack.delete(&path).auth(&phone).send().await.refused(404, "not_found");
     stack.post("/auth/refresh").json(json!({ "refresh_token": phone.refresh_token })).send().await.ok();
 }

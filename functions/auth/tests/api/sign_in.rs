@@ -1,7 +1,7 @@
 //! Signing in.
 
-use satchel_testkit::Stack;
 use satchel_testkit::Options;
+use satchel_testkit::Stack;
 use serde_json::{Value, json};
 
 fn device() -> Value {
@@ -37,7 +37,11 @@ async fn a_first_sign_in_makes_the_account_and_a_second_finds_it() {
 async fn apple_tells_the_name_once_and_has_subjects_of_its_own() {
     let stack = Stack::start().await;
     let apple = async |name: Option<&str>| {
-        let id_token = stack.id_token(json!({ "provider": "apple", "subject": "ada", "email": "x@privaterelay.appleid.com", "nonce": "raw" })).await;
+        let id_token = stack
+            .id_token(
+                json!({ "provider": "apple", "subject": "ada", "email": "x@privaterelay.appleid.com", "nonce": "raw" }),
+            )
+            .await;
         let body = json!({ "id_token": id_token, "nonce": "raw", "name": name, "authorization_code": "c.1", "device": device() });
         stack.post("/auth/apple").json(body).send().await.ok()
     };
@@ -80,18 +84,29 @@ async fn a_replayed_id_token_fails_by_its_nonce() {
         let body = json!({ "id_token": id_token, "nonce": nonce, "device": device() });
         stack.post("/auth/google").json(body).send().await.refused(401, "invalid_id_token");
     }
-    stack.post("/auth/google").json(json!({ "id_token": id_token, "nonce": "n1", "device": device() })).send().await.ok();
+    stack
+        .post("/auth/google")
+        .json(json!({ "id_token": id_token, "nonce": "n1", "device": device() }))
+        .send()
+        .await
+        .ok();
 }
 
 #[tokio::test]
 async fn wrong_fields_are_named_all_at_once() {
     let stack = Stack::start().await;
     let id_token = stack.id_token(json!({ "provider": "google", "subject": "ada" })).await;
-    let body = json!({ "id_token": id_token, "name": "a\u{0}b", "device": { "name": "", "platform": "ios", "model": "\n" } });
+    let body =
+        json!({ "id_token": id_token, "name": "a\u{0}b", "device": { "name": "", "platform": "ios", "model": "\n" } });
     let problem = stack.post("/auth/google").json(body).send().await.refused(422, "invalid_input");
-    let fields: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|one| one["field"].as_str().unwrap()).collect();
+    let fields: Vec<_> =
+        problem["errors"].as_array().unwrap().iter().map(|one| one["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["device.name", "name"]);
-    for device in [json!({ "name": "x", "platform": "amiga" }), json!({ "name": "x" }), json!({ "name": "x", "platform": "ios", "id": "usr_1" })] {
+    for device in [
+        json!({ "name": "x", "platform": "amiga" }),
+        json!({ "name": "x" }),
+        json!({ "name": "x", "platform": "ios", "id": "usr_1" }),
+    ] {
         let body = json!({ "id_token": id_token, "device": device });
         stack.post("/auth/google").json(body).send().await.refused(422, "invalid_input");
     }
@@ -104,12 +119,18 @@ async fn a_device_keeps_its_id_and_its_older_session_ends() {
     let ada = stack.sign_in("ada").await;
     let again = stack.sign_in_again(&ada).await;
     assert_eq!(ada.device_id, again.device_id);
-    stack.post("/auth/refresh").json(json!({ "refresh_token": ada.refresh_token })).send().await.refused(401, "session_revoked");
+    stack
+        .post("/auth/refresh")
+        .json(json!({ "refresh_token": ada.refresh_token }))
+        .send()
+        .await
+        .refused(401, "session_revoked");
     stack.post("/auth/refresh").json(json!({ "refresh_token": again.refresh_token })).send().await.ok();
     let list = stack.get("/auth/sessions").auth(&again).send().await.ok();
     assert_eq!(list["sessions"].as_array().unwrap().len(), 1);
     stack.drain().await;
-    let replaced = stack.published().into_iter().filter(|one| one["name"] == "account.session-revoked.v1").collect::<Vec<_>>();
+    let replaced =
+        stack.published().into_iter().filter(|one| one["name"] == "account.session-revoked.v1").collect::<Vec<_>>();
     assert_eq!(replaced.len(), 1);
     assert_eq!(replaced[0]["event"]["data"]["reason"], "replaced");
 }

@@ -24,15 +24,23 @@ async fn a_client_gets_a_token_by_header_by_form_and_by_multipart() {
     assert!(body.get("refresh_token").is_none());
     assert_eq!(by_header.header("cache-control"), Some("no-store"));
     stack.post("/auth/token").form(&[GRANT, ("client_id", ID), ("client_secret", SECRET)]).send().await.ok();
-    let part = |name: &str, value: &str| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
-    let text = [part("grant_type", "client_credentials"), part("client_id", ID), part("client_secret", SECRET), "--b--\r\n".into()].concat();
+    let part =
+        |name: &str, value: &str| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    let text = [
+        part("grant_type", "client_credentials"),
+        part("client_id", ID),
+        part("client_secret", SECRET),
+        "--b--\r\n".into(),
+    ]
+    .concat();
     stack.post("/auth/token").header("content-type", "multipart/form-data; boundary=b").body(text).send().await.ok();
 }
 
 #[tokio::test]
 async fn a_client_gets_the_scopes_it_asks_for_and_never_more() {
     let stack = Stack::start().await;
-    let with = async |scope: &str| stack.post("/auth/token").basic(ID, SECRET).form(&[GRANT, ("scope", scope)]).send().await;
+    let with =
+        async |scope: &str| stack.post("/auth/token").basic(ID, SECRET).form(&[GRANT, ("scope", scope)]).send().await;
     assert_eq!(with("portal:write").await.ok()["scope"], "portal:write");
     for scope in ["user", "portal:write root", "portal:read"] {
         oauth(&with(scope).await, 400, "invalid_scope");

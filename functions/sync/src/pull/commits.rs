@@ -69,9 +69,8 @@ async fn hole(space: &Space<'_>, start: Position) -> Result<Error> {
 }
 
 async fn first_after(space: &Space<'_>, seq: u64) -> Result<Option<Commit>> {
-    let range = Range::of(space.pk())
-        .between(keys::sync::commit_sk(seq + 1), keys::sync::commit_sk(space.meta.head))
-        .limit(1);
+    let range =
+        Range::of(space.pk()).between(keys::sync::commit_sk(seq + 1), keys::sync::commit_sk(space.meta.head)).limit(1);
     space.app.sync.query_items(range).await?.rows.into_iter().next().map(Commit::of).transpose()
 }
 
@@ -135,7 +134,13 @@ async fn stretch(space: &Space<'_>, at: &mut Position, page: &mut Page) -> Resul
 }
 
 /// Delivers what is `wanted`, in order.
-async fn deliver(space: &Space<'_>, chain: &[Commit], wanted: &[Wanted], at: &mut Position, page: &mut Page) -> Result<End> {
+async fn deliver(
+    space: &Space<'_>,
+    chain: &[Commit],
+    wanted: &[Wanted],
+    at: &mut Position,
+    page: &mut Page,
+) -> Result<End> {
     let pk = space.pk();
     let mut mark = page.mark();
     let mut done = 0;

@@ -75,7 +75,8 @@ async fn beginning(space: &Space<'_>, known: Option<&DeviceRow>, input: &PullIn)
         None => full().await,
         Some(number @ 1..PAGES) => {
             let page = known.and_then(|row| row.pages.iter().find(|page| page.number == number));
-            let cursor = page.and_then(|page| Cursor::open(&page.cursor, &meta.cursor_key, meta.epoch(), meta.head).ok());
+            let cursor =
+                page.and_then(|page| Cursor::open(&page.cursor, &meta.cursor_key, meta.epoch(), meta.head).ok());
             match cursor {
                 Some(cursor) => Ok((cursor.place, Asked::Time { page: Some(number) })),
                 None => full().await,

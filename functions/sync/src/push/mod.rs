@@ -118,9 +118,13 @@ pub(crate) async fn push(app: &App, person: &Person, input: PushIn) -> Result<Pu
 }
 
 fn refuse_if_all_over_quota(outcomes: &[Outcome], only_deletes: bool) -> Result<()> {
-    let all = !outcomes.is_empty() && !only_deletes && outcomes.iter().all(|outcome| outcome.error == Some(plan::QUOTA));
+    let all =
+        !outcomes.is_empty() && !only_deletes && outcomes.iter().all(|outcome| outcome.error == Some(plan::QUOTA));
     if all {
-        return Err(Error::TooLarge { code: plan::QUOTA, message: "the space is full: deletions are still taken".to_owned() });
+        return Err(Error::TooLarge {
+            code: plan::QUOTA,
+            message: "the space is full: deletions are still taken".to_owned(),
+        });
     }
     Ok(())
 }

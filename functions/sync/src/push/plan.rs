@@ -85,9 +85,7 @@ pub(crate) fn plan(
         };
         let there = stored.get(&item.id);
         let step = match decide_since(space.meta.base, there.map(|row| &row.stored), &change.incoming, policy, now) {
-            Decision::Write(write) => {
-                written(space, &plan, Target { at, item, change, there, device, now }, write)
-            }
+            Decision::Write(write) => written(space, &plan, Target { at, item, change, there, device, now }, write),
             decision => Step::without_row(at, item, change, there.map(|row| &row.stored), &decision, kept),
         };
         let rows = usize::from(step.row.is_some()) + step.lost.as_ref().map_or(0, |lost| 1 + usize::from(lost.once));
@@ -235,8 +233,11 @@ impl Step {
             Decision::Invalid(Refusal::ClockFull) => (Status::Invalid, None, Some("clock_full")),
         };
         let valid = stored.filter(|_| status != Status::Invalid);
-        let bytes =
-            if lost.is_some() { 2 * ROW_OVERHEAD + change.incoming.size() + change.incoming.clock.compact_json().len() } else { 0 };
+        let bytes = if lost.is_some() {
+            2 * ROW_OVERHEAD + change.incoming.size() + change.incoming.clock.compact_json().len()
+        } else {
+            0
+        };
         Self {
             outcome: Outcome {
                 status,

@@ -90,7 +90,8 @@ impl Identity {
         let answered = match self.provider {
             Provider::Apple => true,
             Provider::Google => {
-                domain == "gmail.com" || self.hosted_domain.as_deref().is_some_and(|hosted| hosted.to_lowercase() == domain)
+                domain == "gmail.com"
+                    || self.hosted_domain.as_deref().is_some_and(|hosted| hosted.to_lowercase() == domain)
             }
         };
         answered.then_some(email)
@@ -179,9 +180,7 @@ pub fn verify(
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.validate_aud = false;
-    let claims = jsonwebtoken::decode::<Claims>(token, key, &validation)
-        .map_err(|_| not_valid())?
-        .claims;
+    let claims = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(|_| not_valid())?.claims;
 
     if !trust.issuers.contains(&claims.iss) {
         return Err(other_issuer());

@@ -4,7 +4,7 @@ use jsonwebtoken::{EncodingKey, Header};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::keys::{KeySet, Kept, PAUSE, Plan, STALE, UNKNOWN_EVERY, max_age};
+use super::keys::{Kept, KeySet, PAUSE, Plan, STALE, UNKNOWN_EVERY, max_age};
 use super::test_keys::{FOREIGN, OURS, OURS_N};
 use super::*;
 use crate::time::{DAY, from_unix};
@@ -93,7 +93,9 @@ fn a_token_that_is_cut_or_foreign_is_refused() {
     let token = signed(&claims());
     let (head, rest) = token.split_once('.').unwrap();
     let (body, signature) = rest.split_once('.').unwrap();
-    for cut in [String::new(), head.to_owned(), format!("{head}.{body}"), format!("{head}.{body}."), token[1..].to_owned()] {
+    for cut in
+        [String::new(), head.to_owned(), format!("{head}.{body}"), format!("{head}.{body}."), token[1..].to_owned()]
+    {
         refused(&cut);
     }
     refused(&token[..token.len() - 4]);
@@ -131,7 +133,13 @@ fn a_key_must_be_named_and_known() {
 
 #[test]
 fn issuer_and_audience_are_exact() {
-    for iss in ["https://accounts.google.com/", "http://accounts.google.com", "ACCOUNTS.GOOGLE.COM", "https://appleid.apple.com", ""] {
+    for iss in [
+        "https://accounts.google.com/",
+        "http://accounts.google.com",
+        "ACCOUNTS.GOOGLE.COM",
+        "https://appleid.apple.com",
+        "",
+    ] {
         assert_eq!(refused(&signed(&with(json!({ "iss": iss })))), "it is of another issuer");
     }
     for aud in [json!("app"), json!("app-ios2"), json!(""), json!([]), json!(["app-ios", "evil"])] {
@@ -158,7 +166,9 @@ fn times_have_a_minute_of_leeway() {
 fn a_nonce_is_on_both_sides_or_on_none() {
     let with_nonce = signed(&with(json!({ "nonce": "n1" })));
     assert!(google(&with_nonce, Some("n1")).is_ok());
-    for (token, nonce) in [(&with_nonce, None), (&with_nonce, Some("n2")), (&with_nonce, Some("")), (&signed(&claims()), Some("n1"))] {
+    for (token, nonce) in
+        [(&with_nonce, None), (&with_nonce, Some("n2")), (&with_nonce, Some("")), (&signed(&claims()), Some("n1"))]
+    {
         assert_eq!(refused_with(token, nonce), "its nonce is not the one of the request");
     }
 }

@@ -205,7 +205,14 @@ mod tests {
     fn counts_and_keys_are_checked_at_the_door() {
         let clock = |json: &str| VectorClock::parse(&serde_json::from_str(json).unwrap());
         assert_eq!(clock(r#"{"a": 9007199254740991}"#).unwrap().get("a"), MAX_COUNT);
-        for bad in [r#"{"a": 0}"#, r#"{"a": -1}"#, r#"{"a": 1.5}"#, r#"{"a": 1.0}"#, r#"{"a": 9007199254740992}"#, r#"{"a": 1e3}"#] {
+        for bad in [
+            r#"{"a": 0}"#,
+            r#"{"a": -1}"#,
+            r#"{"a": 1.5}"#,
+            r#"{"a": 1.0}"#,
+            r#"{"a": 9007199254740992}"#,
+            r#"{"a": 1e3}"#,
+        ] {
             assert_eq!(clock(bad), Err(ClockError::Count), "{bad}");
         }
         for bad in [r#"{"": 1}"#, r#"{"a/b": 1}"#, r#"{"a#b": 1}"#, r#"{"é": 1}"#] {

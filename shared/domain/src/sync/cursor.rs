@@ -119,7 +119,8 @@ impl Cursor {
     /// 400 `invalid_cursor` for one that is altered, another space's or ahead of the head; 410 `resync_required` for one
     /// of another epoch.
     pub fn open(text: &str, key: &[u8], epoch: Epoch, head: u64) -> Result<Self> {
-        let invalid = || Error::Malformed { code: "invalid_cursor", message: "the cursor is not one of this space".to_owned() };
+        let invalid =
+            || Error::Malformed { code: "invalid_cursor", message: "the cursor is not one of this space".to_owned() };
         if text.len() > MAX_CURSOR_CHARS {
             return Err(invalid());
         }
@@ -168,7 +169,10 @@ impl Cursor {
 
 /// 410 `resync_required`: the client pulls in full.
 pub fn resync() -> Error {
-    Error::Gone { code: "resync_required", message: "what follows this cursor is not kept any more: pull without a cursor" }
+    Error::Gone {
+        code: "resync_required",
+        message: "what follows this cursor is not kept any more: pull without a cursor",
+    }
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]

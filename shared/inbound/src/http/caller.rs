@@ -159,7 +159,11 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match principal(parts, &Core::from_ref(state))? {
             Principal::Client(client) if client.scopes.contains(&N::SCOPE) => Ok(Self(client, PhantomData)),
-            _ => Err(Error::Forbidden { code: "insufficient_scope", message: "a service with the right scope is needed" }.into()),
+            _ => Err(Error::Forbidden {
+                code: "insufficient_scope",
+                message: "a service with the right scope is needed",
+            }
+            .into()),
         }
     }
 }

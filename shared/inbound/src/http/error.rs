@@ -61,11 +61,9 @@ fn public(error: &Error) -> (StatusCode, &'static str, Value) {
     match error {
         Error::Malformed { code, .. } => (StatusCode::BAD_REQUEST, code, text()),
         Error::Unauthenticated { code, .. } => (StatusCode::UNAUTHORIZED, code, text()),
-        Error::PaymentRequired { code, message, product_id } => (
-            StatusCode::PAYMENT_REQUIRED,
-            code,
-            json!({ "error": code, "message": message, "product_id": product_id }),
-        ),
+        Error::PaymentRequired { code, message, product_id } => {
+            (StatusCode::PAYMENT_REQUIRED, code, json!({ "error": code, "message": message, "product_id": product_id }))
+        }
         Error::Forbidden { code, .. } => (StatusCode::FORBIDDEN, code, text()),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", text()),
         Error::Conflict { code, .. } => (StatusCode::CONFLICT, code, text()),

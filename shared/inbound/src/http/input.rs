@@ -44,7 +44,10 @@ pub async fn bytes(request: Request) -> Result<Bytes> {
         let mut cause: Option<&dyn std::error::Error> = Some(&error);
         while let Some(inner) = cause {
             if inner.is::<http_body_util::LengthLimitError>() {
-                return Error::TooLarge { code: "body_too_large", message: format!("the body has more than {MAX_BODY} bytes") };
+                return Error::TooLarge {
+                    code: "body_too_large",
+                    message: format!("the body has more than {MAX_BODY} bytes"),
+                };
             }
             cause = inner.source();
         }
@@ -72,15 +75,17 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     match serde_json::from_slice(bytes) {
         Ok(value) => Ok(value),
         // Read once more, slower, for the path of the field; only who errs pays for it.
-        Err(error) if error.is_data() => match serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(bytes)) {
-            Ok(value) => Ok(value),
-            Err(error) => {
-                let path = error.path().to_string();
-                let message = error.into_inner().to_string();
-                let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
-                Err(Error::invalid(if path == "." { "body".to_owned() } else { path }, message))
+        Err(error) if error.is_data() => {
+            match serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(bytes)) {
+                Ok(value) => Ok(value),
+                Err(error) => {
+                    let path = error.path().to_string();
+                    let message = error.into_inner().to_string();
+                    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
+                    Err(Error::invalid(if path == "." { "body".to_owned() } else { path }, message))
+                }
             }
-        },
+        }
         Err(error) => Err(Error::Malformed {
             code: "malformed_json",
             message: format!("the body is not JSON: line {}, column {}", error.line(), error.column()),

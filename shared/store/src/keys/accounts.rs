@@ -11,8 +11,8 @@
 //! | member of a customer | `CUS#<customer>` | `MEM#<user>` |
 //! | one window of a limit | `LIM#<kind>#<SHA-256 of what is limited>` | `W#<beginning, Unix seconds>` |
 
-use satchel_domain::ids::{DeviceId, EventId, ExportId, UserId};
 use satchel_domain::identity::Provider;
+use satchel_domain::ids::{DeviceId, EventId, ExportId, UserId};
 use satchel_domain::refresh::hex;
 use sha2::{Digest, Sha256};
 

@@ -56,8 +56,11 @@ impl Commit {
         number(&mut item, "p", self.prev);
         text(&mut item, "by", self.device.clone());
         number(&mut item, "t", self.time);
-        let words: Vec<String> =
-            self.touched.iter().map(|touched| format!("{}{}", if touched.deleted { '-' } else { '+' }, touched.id)).collect();
+        let words: Vec<String> = self
+            .touched
+            .iter()
+            .map(|touched| format!("{}{}", if touched.deleted { '-' } else { '+' }, touched.id))
+            .collect();
         text(&mut item, "i", words.join(" "));
         number(&mut item, "ttl", self.time + retention);
         item

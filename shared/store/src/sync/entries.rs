@@ -49,7 +49,8 @@ impl EntryRow {
     pub fn of(item: Item) -> Result<Self> {
         let mut fields = Fields(item);
         let sk = fields.text("sk")?;
-        let id = sk.strip_prefix(crate::keys::sync::ENTRY).ok_or_else(|| Error::internal("not an entry's row"))?.to_owned();
+        let id =
+            sk.strip_prefix(crate::keys::sync::ENTRY).ok_or_else(|| Error::internal("not an entry's row"))?.to_owned();
         let clock = clock(&fields.text("c")?)?;
         let content_clock = fields.maybe_text("cc").map_or_else(|| Ok(clock.clone()), |text| self::clock(&text))?;
         let deleted = fields.flag("del");

@@ -53,7 +53,14 @@ impl Version {
 }
 
 /// The row of a version as it is written.
-pub fn item(seq: u64, clock: &VectorClock, content: &Content, author: &Author, reason: Reason, kept_until: i64) -> Item {
+pub fn item(
+    seq: u64,
+    clock: &VectorClock,
+    content: &Content,
+    author: &Author,
+    reason: Reason,
+    kept_until: i64,
+) -> Item {
     let mut item = Item::new();
     number(&mut item, "seq", seq);
     text(&mut item, "c", clock.compact_json());
