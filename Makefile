@@ -96,9 +96,12 @@ fuzz: build-tests $(VENV)/.stamp
 simulate: ## Many seeds of the simulation: SEEDS=10000
 	cargo run -p satchel-tests --bin simulate -- --seeds $(SEEDS) $(ARGS)
 
-bench: ## Figures of docs/benchmarks.md
+# The functions apart from the rest: built together with the local process they would have its features too.
+bench: ## Figures of docs/benchmarks.md (ARGS="--only cold,sizes" for a part)
 	cargo bench -p satchel-tests
-	cargo run --release -p satchel-tests --bin bench-process
+	cargo build --release $(foreach family,$(wildcard functions/*/Cargo.toml),-p satchel-$(family:functions/%/Cargo.toml=%)) --bins
+	cargo build --release -p satchel-tests -p satchel-local --bins
+	"$$(infra/tools/target-dir.sh)/release/bench-process" --profile-dir "$$(infra/tools/target-dir.sh)/release" $(ARGS)
 
 audit: ## Advisories, licences and unused dependencies; needs a network
 	cargo deny check

@@ -1,5 +1,7 @@
 //! Pure rules, one by one: what a decision costs without a table, a socket or a runtime. `cargo bench -p satchel-tests`.
 
+#![expect(clippy::expect_used, reason = "a helper of a test or a benchmark tells by a panic")]
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 

@@ -1,6 +1,8 @@
 //! A smoke of the bars of `docs/benchmarks.md`: those that are exact whatever the machine, and those with so much room
 //! that only a mistake breaks them. The figures themselves are `make bench`'s.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test or a benchmark tells by a panic")]
+
 use std::time::{Duration, Instant};
 
 use satchel_tests::bench::capacity::{self, BATCH, WRITE_UNITS};

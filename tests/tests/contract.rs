@@ -1,6 +1,8 @@
 //! Each function binary as Lambda runs it: a real process under a Runtime API, with the settings of its block in
 //! `template.yaml`, fed with recorded events (`tests/events`), in front of the emulators over a socket.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test or a benchmark tells by a panic")]
+
 use std::time::Duration;
 
 use satchel_inbound::Settings;

@@ -2,6 +2,8 @@
 //! same, and that nobody gets at what is not theirs. A new route is tested here without a line of its own, unless its
 //! path names an object: then `attempts` must say which.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test or a benchmark tells by a panic")]
+
 use std::collections::BTreeSet;
 
 use http::Method;

@@ -1,5 +1,7 @@
 //! The Runtime API of these tests, before an empty function: what the contract tests and the benchmark stand on.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test or a benchmark tells by a panic")]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Sync: end-to-end-encrypted entries, ordered, compared by clocks, never lost.
 //!
 //! The rules are in `satchel_domain::sync`, the rows in `satchel_store::sync`; here is the protocol between them:
-//! commits in chunks ([`push`]), pages that only hold what was verified ([`pull`]).
+//! commits in chunks, pages that only hold what was verified.
 
 mod app;
 mod erase;

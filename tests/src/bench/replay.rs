@@ -79,8 +79,8 @@ pub async fn replay(client: &Client, groups: &[Vec<Call>]) -> Result<(), StageEr
             [one] => again(client, one).await?,
             group => {
                 let mut running = tokio::task::JoinSet::new();
-                for call in group.iter().cloned() {
-                    let client = client.clone();
+                for call in group {
+                    let (client, call) = (client.clone(), call.clone());
                     running.spawn(async move { again(&client, &call).await });
                 }
                 while let Some(done) = running.join_next().await {

@@ -69,7 +69,7 @@ async fn run(args: &Args) -> Result<(), StageError> {
         section.run = format!(
             "{day}, {}. `bench-process --profile-dir {} --only {part}`",
             machine::describe(),
-            args.profile_dir.display()
+            args.profile_dir.strip_prefix(root()).unwrap_or(&args.profile_dir).display()
         );
         report::keep(&state, part, &section)?;
         say(&format!("{}\n", section.text));

@@ -17,7 +17,8 @@
 //!
 //! # Limits
 //! tokio's clock is paused: pauses and time-outs take no time, and a seed gives the same story wherever it runs, but for
-//! requests under way together. The `capacity` fault counts real seconds, so it has a test of its own beside this.
+//! requests under way together. The `capacity` fault counts real seconds, so it has tests of its own
+//! (`functions/sync/tests/api/trouble.rs`).
 
 pub mod bug;
 mod checks;

@@ -73,3 +73,39 @@ fn problems(list: &[(u16, &str)]) -> BTreeMap<String, RefOr<Response>> {
     };
     list.iter().map(|(status, description)| (status.to_string(), one(description))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.get("$ref").and_then(Value::as_str));
+                fields.values().for_each(|field| references(field, found));
+            }
+            Value::Array(list) => list.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_document_has_every_route_and_every_schema_it_refers_to() {
+        let document = serde_json::to_value(super::api().into_openapi()).unwrap();
+        let routes: Vec<String> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+            })
+            .collect();
+        assert_eq!(routes.len(), 18, "{routes:?}");
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        for reference in found {
+            let name = reference.strip_prefix("#/components/schemas/").unwrap();
+            assert!(document["components"]["schemas"].get(name).is_some(), "{name} is nowhere");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The decision table, cell by cell.
 
 use super::clock::{MAX_COUNT, SERVER};
-use super::decide::{Decision, Policy, Reason, Refusal, Side, Write, decide};
+use super::decide::{Decision, Policy, Reason, Refusal, Side, Write, decide, decide_since};
 use super::version::{Content, Form, Incoming, Rank, Seen, Stored};
 use super::{Relation, VectorClock};
 
@@ -392,4 +392,21 @@ fn ranks_compare_by_time_then_author_then_content() {
     assert!(rank(1, "b", 0) > rank(1, "a", 9));
     assert!(rank(1, "a", 1) > rank(1, "a", 0));
     assert_eq!(clock(&[("a", 1)]).relation(&clock(&[("b", 1)])), Relation::Concurrent);
+}
+
+#[test]
+fn an_edit_made_from_an_erased_version_does_not_pass_for_one_that_has_seen_the_new() {
+    let base = 1_767_225_000;
+    let Decision::Write(created) = decide_since(base, None, &edit("new", &[]), Policy::Merge, NOW) else {
+        panic!("an edit without clock is created");
+    };
+    assert_eq!(created.clock, clock(&[(SERVER, base + 1)]));
+    let there = Stored { clock: created.clock.clone(), content_clock: created.clock, ..live("new", &[], NOW) };
+    // Made from the version that the server had counted as its first before the erase.
+    let from_before = incoming(Some("old"), &[("b", 1), (SERVER, 1)], "b", NOW);
+    let Decision::Write(write) = decide_since(base, Some(&there), &from_before, Policy::Merge, NOW) else {
+        panic!("concurrent versions are merged");
+    };
+    assert!(write.conflict && write.history.is_some());
+    assert_eq!(write.clock, clock(&[("b", 1), (SERVER, base + 1)]));
 }
