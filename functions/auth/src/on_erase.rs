@@ -19,7 +19,7 @@ use satchel_domain::{Error, Result};
 use satchel_inbound::{Clock, Complaints, Entry, Env, Ids, batch};
 use satchel_outbound::{Bucket, Queue};
 use satchel_store::accounts::{self, Account};
-use satchel_store::{Table, exports};
+use satchel_store::{Table, erasing, exports};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -99,7 +99,7 @@ impl OnErase {
             (Some(0), None, None) => self.begin(&account).await,
             (Some(2), None, None) => self.second_pass(&account).await,
             (Some(pass @ 1..=2), Some(family), None) if FAMILIES.contains(&family) => {
-                match accounts::report(&self.accounts, user, family, pass).await? {
+                match erasing::report(&self.accounts, user, family, pass).await? {
                     Some(account) => self.finish(&account).await,
                     None => Ok(()),
                 }
@@ -119,7 +119,7 @@ impl OnErase {
         }
         self.later(account).await?;
         self.erase_archives(user).await?;
-        accounts::erase_rows(&self.accounts, user, true).await
+        erasing::erase_rows(&self.accounts, user, true).await
     }
 
     async fn second_pass(&self, account: &Account) -> Result<()> {
@@ -131,8 +131,8 @@ impl OnErase {
             family.send(&json!({ "user_id": user, "pass": 2 })).await?;
         }
         self.erase_archives(user).await?;
-        accounts::erase_rows(&self.accounts, user, false).await?;
-        match accounts::own_gone(&self.accounts, user).await? {
+        erasing::erase_rows(&self.accounts, user, false).await?;
+        match erasing::own_gone(&self.accounts, user).await? {
             Some(account) => self.finish(&account).await,
             None => Ok(()),
         }
@@ -165,7 +165,7 @@ impl OnErase {
                 "Apple's client secret is no longer configured: a token is forgotten without being revoked"
             ),
         }
-        accounts::forget_apple_token(&self.accounts, &account.user_id, sealed).await?;
+        erasing::forget_apple_token(&self.accounts, &account.user_id, sealed).await?;
         let account = accounts::get(&self.accounts, &account.user_id).await?;
         match account.filter(|account| account.state == State::Erasing) {
             Some(account) => self.finish(&account).await,
@@ -180,7 +180,7 @@ impl OnErase {
         if is_complete {
             // Where another message was faster, the tombstone stands already.
             let _is_first =
-                accounts::bury(&self.accounts, account, &FAMILIES, &self.ids.next(), self.clock.now()).await?;
+                erasing::bury(&self.accounts, account, &FAMILIES, &self.ids.next(), self.clock.now()).await?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ pub mod copy;
 pub mod customers;
 pub mod devices;
 pub mod entitlements;
+pub mod erasing;
 pub mod events;
 pub mod exports;
 pub mod expr;

@@ -81,7 +81,7 @@ pub(crate) struct PageInput {
 /// List members
 #[utoipa::path(
     get, path = "/auth/customers/{id}/members", tag = "customers", security(("client_credentials" = ["portal:write"])),
-    params(("id" = CustomerId, Path, description = "The customer."), PageInput),
+    params(("id" = inline(CustomerId), Path, description = "The customer."), PageInput),
     responses(
         (status = 200, description = "A page.", body = Members),
         (status = 400, description = "`invalid_cursor`.", body = Problem, content_type = "application/problem+json"),
@@ -121,7 +121,7 @@ pub(crate) async fn list(
 /// The claim `cid` comes with the person's next refresh or sign-in. A person is a member of one customer at most.
 #[utoipa::path(
     put, path = "/auth/customers/{id}/members/{user_id}", tag = "customers", security(("client_credentials" = ["portal:write"])),
-    params(("id" = CustomerId, Path, description = "The customer."), ("user_id" = UserId, Path, description = "The person.")),
+    params(("id" = inline(CustomerId), Path, description = "The customer."), ("user_id" = UserId, Path, description = "The person.")),
     responses(
         (status = 200, description = "The person is a member.", body = MemberView),
         (status = 404, description = "No such account.", body = Problem, content_type = "application/problem+json"),
@@ -166,7 +166,7 @@ pub(crate) async fn put(
 /// Takes effect at once: every read of the portal checks the live link.
 #[utoipa::path(
     delete, path = "/auth/customers/{id}/members/{user_id}", tag = "customers", security(("client_credentials" = ["portal:write"])),
-    params(("id" = CustomerId, Path, description = "The customer."), ("user_id" = UserId, Path, description = "The person.")),
+    params(("id" = inline(CustomerId), Path, description = "The customer."), ("user_id" = UserId, Path, description = "The person.")),
     responses(
         (status = 204, description = "Ended."),
         (status = 404, description = "The person is not this customer's member.", body = Problem, content_type = "application/problem+json"),

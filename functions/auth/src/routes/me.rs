@@ -11,7 +11,7 @@ use satchel_domain::{Error, Timestamp};
 use satchel_inbound::http::{ApiResult, Caller, Input, Problem, RecentCaller};
 use satchel_store::accounts::{self, Account};
 use satchel_store::events::{self, Event};
-use satchel_store::{Retry, sessions};
+use satchel_store::{Retry, erasing, sessions};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
@@ -133,7 +133,7 @@ pub(crate) async fn erase(State(app): State<App>, caller: RecentCaller) -> ApiRe
         let Some(account) = account else { return Ok(StatusCode::ACCEPTED) };
         let live = sessions::list_live(&app.accounts, &caller.user).await?;
         let event = Event::new(app.core.ids.next(), events::ERASING, json!({ "user_id": caller.user }), now);
-        match accounts::begin_erasing(&app.accounts, &account, &live, &event, now).await {
+        match erasing::begin(&app.accounts, &account, &live, &event, now).await {
             Ok(()) => return Ok(StatusCode::ACCEPTED),
             Err(cancelled) => retry.after(cancelled).await?,
         }
