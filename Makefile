@@ -17,10 +17,8 @@ EXAMPLES ?= 25
 # dependencies, and build them again.
 built = "$$(infra/tools/target-dir.sh)/debug"
 
-NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
-
 .PHONY: help dev dev-lambda demo test check fast fmt clippy doc template tools unit build-tests doctest simulate-short \
-	openapi openapi-drift fuzz simulate bench build deploy deploy-built keys rotate-keys client admin audit hooks clean clean-venv
+	openapi openapi-drift fuzz simulate bench build deploy deploy-built keys rotate-keys client admin audit venv hooks clean clean-venv
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -64,19 +62,20 @@ template: $(VENV)/.stamp
 	$(TOOLS) AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-central-1} sam validate --lint --template template.yaml
 	$(VENV)/bin/python infra/tools/check-template.py
 
-# The scripts of the deployment, against a stand-in for the `aws` command.
-tools:
-	$(PYTHON) -m unittest discover -s infra/tools/tests
+# The scripts of the deployment, against a stand-in for the `aws` command and with the real `sam`, as far as it goes
+# without an account; and the hooks.
+tools: $(VENV)/.stamp
+	$(VENV)/bin/python -m unittest discover -s infra/tools/tests
 
 build-tests:
 	cargo build --workspace --bins --tests
 
 unit: build-tests
-ifeq ($(NEXTEST),yes)
-	cargo nextest run --workspace
-else
-	cargo test --workspace --lib --bins --tests
-endif
+	if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --workspace; \
+	else \
+		cargo test --workspace --lib --bins --tests; \
+	fi
 
 doctest:
 	cargo test --workspace --doc
@@ -100,7 +99,8 @@ simulate: ## Many seeds of the simulation: SEEDS=10000
 bench: ## Figures of docs/benchmarks.md (ARGS="--only cold,sizes" for a part)
 	cargo bench -p satchel-tests
 	cargo build --release $(foreach family,$(wildcard functions/*/Cargo.toml),-p satchel-$(family:functions/%/Cargo.toml=%)) --bins
-	cargo build --release -p satchel-tests -p satchel-local --bins
+	cargo build --release -p satchel-tests -p satchel-local --bin bench-process --bin empty-lambda --bin bare-lambda \
+		--bin satchel-local
 	"$$(infra/tools/target-dir.sh)/release/bench-process" --profile-dir "$$(infra/tools/target-dir.sh)/release" $(ARGS)
 
 audit: ## Advisories, licences and unused dependencies; needs a network
@@ -113,10 +113,14 @@ openapi: ## Writes docs/openapi.json
 
 # ------------------------------------------------------------------------------------------------------------ deploying
 
-build: $(VENV)/.stamp ## The functions for Lambda, into .aws-sam
-	$(TOOLS) AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-central-1} sam build --template template.yaml $(ARGS)
+build: $(VENV)/.stamp ## The functions for Lambda, into .aws-sam; for the Architecture of STAGE=dev, or ARCHITECTURE=x86_64
+	$(TOOLS) STAGE="$(STAGE)" ARCHITECTURE="$(ARCHITECTURE)" infra/tools/build.sh $(ARGS)
 
-deploy: build deploy-built ## STAGE=dev: the stack of a stage, with infra/params/<stage>.json
+# One after the other whatever -j says, and what a deployment lacks is said before the long build.
+deploy: $(VENV)/.stamp ## STAGE=dev: the stack of a stage, with infra/params/<stage>.json
+	@$(TOOLS) STAGE="$(STAGE)" infra/tools/deploy.sh check
+	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory deploy-built
 
 # Ships what `make build` left.
 deploy-built: $(VENV)/.stamp
@@ -144,6 +148,8 @@ $(VENV)/.stamp: infra/tools/requirements.txt
 		|| { echo "make: pip could not install infra/tools/requirements.txt;" \
 			"the template checks and the fuzzing cannot run without" >&2; exit 1; }
 	@touch $@
+
+venv: $(VENV)/.stamp ## The pinned tools, into .venv
 
 hooks: ## Uses .githooks: format at a commit, `make fast` at a push
 	git config core.hooksPath .githooks

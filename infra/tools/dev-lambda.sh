@@ -21,4 +21,4 @@ for _ in $(seq 1200); do
   sleep 0.5
 done
 [[ -s $env_file ]] || { echo "dev-lambda: the services wrote no $env_file" >&2; exit 1; }
-cargo lambda watch --env-file "$env_file"
+cargo lambda watch --invoke-address 127.0.0.1 --env-file "$env_file"

@@ -33,4 +33,4 @@ fi
 jwks=$(python3 "$tools/keys.py" jwks <<<"$value")
 set_parameters TokenKeys "$jwks" AuthSecretVersion "$(date -u +%Y-%m-%dT%H:%M:%SZ)_$kid"
 printf '%s\n' "$jwks"
-say "TokenKeys stands in infra/params/$STAGE.json; commit it, or the next deployment takes it back."
+say "The stack has it, and deployments keep it. infra/params/$STAGE.json says the same now: commit it."

@@ -30,6 +30,21 @@ output() {
   printf '%s\n' "$value"
 }
 
+# described: describe-stacks' answer, or nothing where there is no such stack.
+described() {
+  local said
+  said=$(mktemp)
+  if aws cloudformation describe-stacks --stack-name "$stack" --output json 2>"$said"; then
+    rm -f "$said"
+  elif grep -qF "Stack with id $stack does not exist" "$said"; then
+    rm -f "$said"
+  else
+    cat "$said" >&2
+    rm -f "$said"
+    die "it is not known whether there is a stack $stack"
+  fi
+}
+
 # parameter NAME: a parameter as the stack has it now, which may be ahead of or behind the parameter file.
 parameter() {
   aws cloudformation describe-stacks --stack-name "$stack" --output text \
@@ -37,7 +52,7 @@ parameter() {
 }
 
 # set_parameters NAME VALUE...: changes parameters of the running stack alone, with the template it has: no code is
-# built or shipped. Writes them to the parameter file too, so that the next deployment does not take them back.
+# built or shipped. Writes them to the parameter file too, so that it says what the stack has.
 set_parameters() {
   python3 "$tools/params.py" set "$params" "$@"
   local request

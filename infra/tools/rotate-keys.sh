@@ -83,5 +83,5 @@ if [[ $phase == forget ]]; then
   alone=$(python3 "$tools/keys.py" jwks <<<"$current")
   say "phase 3: all functions know $current_kid alone"
   set_parameters TokenKeys "$alone"
-  say "done. TokenKeys stands in infra/params/$STAGE.json; commit it."
+  say "done. Deployments keep it. infra/params/$STAGE.json says the same now: commit it."
 fi

@@ -11,7 +11,7 @@ use satchel_domain::refresh;
 use satchel_domain::seal::Sealer;
 use satchel_domain::session::Lifetimes;
 use satchel_inbound::{Complaints, Core, Env};
-use satchel_outbound::{Bucket, Queue, secret};
+use satchel_outbound::{Bucket, secret};
 use satchel_store::Table;
 use serde::Deserialize;
 
@@ -55,8 +55,6 @@ pub struct Parts {
     pub limits: Limits,
     /// Where exports lie.
     pub exports: Bucket,
-    /// Who makes exports.
-    pub export_queue: Queue,
 }
 
 impl Deref for App {
@@ -133,16 +131,16 @@ impl App {
                 Issuers::from_settings(settings, env.http.clone()),
                 Limits::from_settings(settings),
                 settings.text("BUCKET_EXPORTS"),
-                settings.text("QUEUE_ACCOUNT_EXPORT"),
             )
         });
-        let (core, (table, issuer, audience, jwks, lifetimes, issuers, limits, bucket, queue)) = match (core, read) {
+        let (core, (table, issuer, audience, jwks, lifetimes, issuers, limits, bucket)) = match (core, read) {
             (Ok(core), Ok(read)) => (core, read),
             (core, read) => return Err(together([core.err(), read.err()])),
         };
-        let Secrets { signer, refresh, sealer, cursors } = Secrets::read(env).await?;
+        // One after the other they would be three round trips in every cold start.
+        let (secrets, ()) = tokio::join!(Secrets::read(env), issuers.warm(env.clock.now()));
+        let Secrets { signer, refresh, sealer, cursors } = secrets?;
         let apple = Apple::from_env(env, sealer).await?;
-        issuers.warm(env.clock.now()).await;
         Ok(Self(Arc::new(Parts {
             core,
             accounts: Table::new(env.aws.dynamodb(), table),
@@ -157,7 +155,6 @@ impl App {
             cursors,
             limits,
             exports: Bucket::new(env.aws.s3(), bucket),
-            export_queue: Queue::new(env.aws.sqs(), queue),
         })))
     }
 }

@@ -1,8 +1,11 @@
 //! Apple's token endpoint: an authorization code becomes a refresh token, which is kept sealed and revoked when the
 //! account is erased (App Review guideline 5.1.1(v); Sign in with Apple REST API, *Generate and validate tokens*).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Request, StatusCode, header};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use satchel_domain::identity::Identity;
 use satchel_domain::ids::UserId;
 use satchel_domain::seal::Sealer;
 use satchel_domain::{Error, Result, Timestamp};
@@ -61,42 +64,60 @@ impl Apple {
         }))
     }
 
-    /// What `code`, which was made for `client_id`, is exchanged for.
+    /// What `code`, which was made for `identity`, is exchanged for. Asked once: a code is good for one exchange within
+    /// five minutes, and a repetition after a lost answer would be refused.
     ///
     /// # Errors
-    /// Whatever is in the way; a code is good for one exchange within five minutes.
-    pub(crate) async fn exchange(&self, client_id: &str, code: &str, now: Timestamp) -> Result<Granted> {
+    /// Whatever is in the way; also a code of another person than `identity`.
+    pub(crate) async fn exchange(&self, identity: &Identity, code: &str, now: Timestamp) -> Result<Granted> {
         #[derive(Deserialize)]
         struct Answer {
             refresh_token: String,
+            id_token: String,
         }
+        let client_id = &identity.audience;
         let form = [("grant_type", "authorization_code"), ("code", code)];
-        let (status, body) = self.post(&self.token_url, client_id, &form, now).await?;
+        let answer = self.http.once(self.request(&self.token_url, client_id, &form, now)?).await?;
+        let status = answer.status();
         if !status.is_success() {
             return Err(Error::internal(format!("Apple answered {status} to an authorization code")));
         }
-        let Answer { refresh_token } =
-            serde_json::from_slice(&body).map_err(|_| Error::internal("Apple's answer to a code has another shape"))?;
-        Ok(Granted { client_id: client_id.to_owned(), refresh_token })
+        let Answer { refresh_token, id_token } = serde_json::from_slice(answer.body())
+            .map_err(|_| Error::internal("Apple's answer to a code has another shape"))?;
+        // It came from Apple over TLS, so its signature need not be looked at (OpenID Connect Core 1.0, 3.1.3.7).
+        if subject(&id_token).as_deref() != Some(identity.subject.as_str()) {
+            return Err(Error::internal("Apple's answer is about another person than the ID token"));
+        }
+        Ok(Granted { client_id: client_id.clone(), refresh_token })
     }
 
     /// Revokes what was sealed for `user`. Repeatable: a token that is revoked already is revoked.
     ///
     /// # Errors
-    /// 503 where Apple cannot be reached.
+    /// 503 where Apple cannot be reached, 500 where it refuses for another reason than that the token is void: then a
+    /// setting is wrong, and nothing was revoked.
     pub(crate) async fn revoke(&self, user: &UserId, sealed: &str, now: Timestamp) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Refusal {
+            error: String,
+        }
         let granted: Granted =
             serde_json::from_slice(&self.sealer.open(user.as_str(), sealed)?).map_err(Error::internal)?;
         let form = [("token", granted.refresh_token.as_str()), ("token_type_hint", "refresh_token")];
-        let (status, _) = self.post(&self.revoke_url(), &granted.client_id, &form, now).await?;
+        let answer = self.http.call(self.request(&self.revoke_url(), &granted.client_id, &form, now)?).await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Error::unavailable("Apple throttles revocations"));
         }
-        if !status.is_success() {
-            // `invalid_grant`: the person took the app's access away before us.
-            tracing::warn!(status = status.as_u16(), "Apple refused to revoke a token, it counts as revoked");
+        match serde_json::from_slice::<Refusal>(answer.body()) {
+            // The person took the app's access away before us.
+            Ok(Refusal { error }) if error == "invalid_grant" => Ok(()),
+            Ok(Refusal { error }) => Err(Error::internal(format!("Apple refused to revoke a token: {status} {error}"))),
+            Err(_) => Err(Error::internal(format!("Apple refused to revoke a token: {status}"))),
         }
-        Ok(())
     }
 
     /// `granted`, sealed for `user`.
@@ -110,26 +131,24 @@ impl Apple {
         format!("{base}/revoke")
     }
 
-    async fn post(
+    fn request(
         &self,
         url: &str,
         client_id: &str,
         form: &[(&str, &str)],
         now: Timestamp,
-    ) -> Result<(StatusCode, Vec<u8>)> {
+    ) -> Result<Request<axum::body::Bytes>> {
         let secret = self.client_secret(client_id, now)?;
         let body = form_urlencoded::Serializer::new(String::new())
             .append_pair("client_id", client_id)
             .append_pair("client_secret", &secret)
             .extend_pairs(form)
             .finish();
-        let request = Request::post(url)
+        Request::post(url)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json")
             .body(body.into())
-            .map_err(Error::internal)?;
-        let answer = self.http.call(request).await?;
-        Ok((answer.status(), answer.into_body().to_vec()))
+            .map_err(Error::internal)
     }
 
     /// The JWT by which Apple knows us.
@@ -149,4 +168,14 @@ impl Apple {
             Claims { iss: &self.team_id, iat, exp: iat.saturating_add(LIFETIME), aud: AUDIENCE, sub: client_id };
         jsonwebtoken::encode(&header, &claims, &self.key).map_err(Error::internal)
     }
+}
+
+/// `sub` of a compact JWT, unverified.
+fn subject(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: String,
+    }
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    Some(serde_json::from_slice::<Claims>(&payload).ok()?.sub)
 }

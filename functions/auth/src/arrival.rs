@@ -15,7 +15,6 @@ use satchel_store::{Cancelled, Retry};
 use serde_json::json;
 
 use crate::app::App;
-use crate::apple::Granted;
 use crate::routes::DeviceInput;
 
 /// Who arrives where.
@@ -24,7 +23,6 @@ pub(crate) struct Arrival<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) name: Option<String>,
     pub(crate) device: &'a DeviceInput,
-    pub(crate) granted: Option<Granted>,
     pub(crate) now: Timestamp,
 }
 
@@ -57,7 +55,7 @@ impl Arrival<'_> {
     async fn make(&self, subject: &str) -> Result<Result<Arrived, Cancelled>> {
         let (app, ids) = (self.app, &self.app.core.ids);
         let user: UserId = ids.next();
-        let mut told = self.told(&user)?;
+        let mut told = self.told();
         told.name = told.name.or_else(|| self.identity.name.as_deref().and_then(|name| account::name(name).ok()));
         let at = self.now.as_second();
         let (email, email_verified) =
@@ -76,10 +74,9 @@ impl Arrival<'_> {
             revision: 0,
             admin: false,
             customer_id: None,
-            store_account_token: uuid(ids.bytes()),
             created_at: at,
             updated_at: at,
-            apple_token: told.apple_token,
+            apple_token: None,
             erasing_at: None,
             reported: Vec::new(),
             own_gone: false,
@@ -109,7 +106,7 @@ impl Arrival<'_> {
         }
         let device = old.as_ref().map_or_else(|| app.core.ids.next(), |old| old.device_id.clone());
         let (session, refresh) = self.session(user.clone(), device);
-        let begun = accounts::begin_session(&app.accounts, &session, old.as_ref(), &self.told(user)?, self.now).await;
+        let begun = accounts::begin_session(&app.accounts, &session, old.as_ref(), &self.told(), self.now).await;
         Ok(begun.map(|()| Arrived { account, session, refresh, is_new_user: false }))
     }
 
@@ -154,33 +151,12 @@ impl Arrival<'_> {
     }
 
     /// What is kept of the sign-in. A name in the token counts at the first one alone: later it is the person's affair.
-    fn told(&self, user: &UserId) -> Result<Told> {
-        let apple_token = match (&self.app.apple, &self.granted) {
-            (Some(apple), Some(granted)) => Some(apple.seal(user, granted, self.app.core.ids.bytes())?),
-            _ => None,
-        };
+    fn told(&self) -> Told {
         let email = self.identity.email.clone().map(|email| (email, self.identity.email_verified));
-        Ok(Told { name: self.name.clone(), email, apple_token })
+        Told { name: self.name.clone(), email }
     }
 }
 
 fn full() -> Error {
     Error::conflict("device_limit", format!("{MAX_LIVE} devices are signed in: sign out on one of them first"))
-}
-
-/// A UUID of version 4 (RFC 9562): stores take an account's name in purchases in this form alone.
-fn uuid(mut bytes: [u8; 16]) -> String {
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = satchel_domain::refresh::hex(&bytes);
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_store_account_token_is_a_uuid_of_version_4() {
-        assert_eq!(super::uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
-        assert_eq!(super::uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
-    }
 }

@@ -35,7 +35,7 @@ impl Issuers {
             let name = provider.as_str().to_uppercase();
             let trust = Trust {
                 issuers: settings.list(&format!("{name}_ISSUERS")),
-                audiences: settings.list(&format!("{name}_CLIENT_IDS")),
+                audiences: settings.list_or_none(&format!("{name}_CLIENT_IDS")),
             };
             Issuer {
                 provider,
@@ -58,7 +58,12 @@ impl Issuers {
             }
             Err(_) => tracing::warn!(provider = issuer.provider.as_str(), "an issuer's keys were too slow at init"),
         };
-        tokio::join!(warm(&self.apple), warm(&self.google));
+        let warm_if_used = async |issuer: &Issuer| {
+            if !issuer.trust.audiences.is_empty() {
+                warm(issuer).await;
+            }
+        };
+        tokio::join!(warm_if_used(&self.apple), warm_if_used(&self.google));
     }
 
     /// Who `token` is about, where it is believed at `now`.

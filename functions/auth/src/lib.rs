@@ -16,6 +16,7 @@ use satchel_inbound::http::serve;
 use satchel_inbound::{Complaints, Entry, Env, Function};
 
 pub use app::App;
+pub use on_erase::FAMILIES;
 pub use routes::api;
 
 /// The routes.

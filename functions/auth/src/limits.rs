@@ -1,5 +1,7 @@
 //! Limits of this family, by address, account and session.
 
+use std::time::Duration;
+
 use satchel_domain::limits::Limit;
 use satchel_domain::{Error, Result, Timestamp};
 use satchel_inbound::env::Reader;
@@ -36,13 +38,17 @@ impl Limits {
     }
 }
 
+/// A limit that takes longer to count than this is not counted: two of them stand before a sign-in.
+const PATIENCE: Duration = Duration::from_millis(1_000);
+
 /// Counts one of `subject`. A limiter that cannot count lets everybody through, and says so: a limit protects people from
 /// guessing and us from load, and neither is served by locking everybody out.
 ///
 /// # Errors
 /// 429 with what is left of the window.
 pub(crate) async fn count(accounts: &Table, limit: &Limit, subject: &str, now: Timestamp) -> Result<()> {
-    match limits::count(accounts, limit, subject, now).await {
+    let counted = tokio::time::timeout(PATIENCE, limits::count(accounts, limit, subject, now)).await;
+    match counted.unwrap_or_else(|_| Err(Error::unavailable(format!("not counted in {PATIENCE:?}")))) {
         Ok(true) => Ok(()),
         Ok(false) => Err(limit.refuse(now)),
         Err(error @ Error::Unavailable { .. }) => {

@@ -29,7 +29,7 @@ use crate::apple::Apple;
 /// How long after the first pass the second one comes, in seconds: an access token and its leeway, and some more.
 pub(crate) const SECOND_PASS_AFTER: i64 = 1_200;
 /// The families that own rows of people.
-pub(crate) const FAMILIES: [&str; 3] = ["devices", "sync", "payments"];
+pub const FAMILIES: [&str; 3] = ["devices", "sync", "payments"];
 
 struct OnErase {
     clock: Clock,
@@ -161,9 +161,8 @@ impl OnErase {
         let Some(sealed) = &account.apple_token else { return Ok(()) };
         match &self.apple {
             Some(apple) => apple.revoke(&account.user_id, sealed, self.clock.now()).await?,
-            None => tracing::warn!(
-                "Apple's client secret is no longer configured: a token is forgotten without being revoked"
-            ),
+            // Kept until somebody gives the secret back: a token that is forgotten can never be revoked.
+            None => return Err(Error::internal("Apple's token cannot be revoked: APPLE_CLIENT_SECRET_ARN is not set")),
         }
         erasing::forget_apple_token(&self.accounts, &account.user_id, sealed).await?;
         let account = accounts::get(&self.accounts, &account.user_id).await?;

@@ -5,6 +5,7 @@
 //! | an event's row is new | the topic gets the event |
 //! | an export's row is new | the queue of exports gets it |
 //! | a device's session ended, or another took its place | its push endpoint goes quiet |
+//! | a device's session began | its description's row, and its place on the clean-up's list |
 //! | the account is being erased | the queue of erasings gets it |
 //! | the account is erased | the topic gets `account.erased.v1` |
 
@@ -89,11 +90,14 @@ impl OnSession {
     async fn on_device(&self, user: &UserId, old: &Value, new: &Value) -> Result<()> {
         let was_live = old.get("session_id").is_some() && old.get("ended_at").is_none();
         let ended = new.get("ended_at").is_some() || old["session_id"] != new["session_id"];
-        if !(was_live && ended) {
-            return Ok(());
+        if was_live && ended {
+            let (device, session): (DeviceId, SessionId) = (read(&old["device_id"])?, read(&old["session_id"])?);
+            devices::quiet(&self.devices, user, &device, &session, self.clock.now()).await?;
         }
-        let (device, session): (DeviceId, SessionId) = (read(&old["device_id"])?, read(&old["session_id"])?);
-        devices::quiet(&self.devices, user, &device, &session, self.clock.now()).await
+        if new.get("ended_at").is_none() && old["session_id"] != new["session_id"] {
+            devices::arrive(&self.devices, &read(new)?).await?;
+        }
+        Ok(())
     }
 }
 

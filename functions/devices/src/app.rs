@@ -1,9 +1,12 @@
 //! What the handlers work with, and the one thing most of them need: the device's row.
 
+use std::collections::BTreeMap;
+
 use axum::extract::FromRef;
 use satchel_domain::access::Person;
-use satchel_domain::devices::Description;
+use satchel_domain::devices::is_unseen;
 use satchel_domain::ids::{DeviceId, UserId};
+use satchel_domain::session::EndReason;
 use satchel_domain::{Error, Result, Timestamp};
 use satchel_inbound::{Complaints, Core, Env};
 use satchel_store::devices::{self, Change, DeviceRow, Own};
@@ -49,13 +52,38 @@ impl App {
         }
     }
 
-    /// The device's description: its row, or what it said at its sign-in.
+    /// The device as it is now: its row, or what it said at its sign-in; `None` also for a deleted one.
     pub(crate) async fn find(&self, user: &UserId, device: &DeviceId) -> Result<Option<DeviceRow>> {
-        if let Some(row) = devices::get(&self.devices, user, device).await? {
-            return Ok(Some(row));
-        }
-        let session = sessions::get(&self.accounts, user, device).await?;
-        Ok(session.filter(Session::is_live).map(|session| of_session(&session)))
+        let (row, session) = futures_util::future::try_join(
+            devices::get(&self.devices, user, device),
+            sessions::get(&self.accounts, user, device),
+        )
+        .await?;
+        let session = session.as_ref();
+        let kept = session.filter(|session| session.end_reason.is_none_or(EndReason::keeps_device_id));
+        let row = row.or_else(|| kept.map(of_session));
+        Ok(row.map(|row| as_of(row, session, self.core.clock.unix())))
+    }
+
+    /// The person's devices as they are now, in use or not.
+    pub(crate) async fn find_all(&self, user: &UserId) -> Result<Vec<DeviceRow>> {
+        let (rows, live) = futures_util::future::try_join(
+            devices::list(&self.devices, user),
+            sessions::list_live(&self.accounts, user),
+        )
+        .await?;
+        let now = self.core.clock.unix();
+        let mut live: BTreeMap<DeviceId, Session> =
+            live.into_iter().map(|session| (session.device_id.clone(), session)).collect();
+        let mut found: Vec<DeviceRow> = rows
+            .into_iter()
+            .map(|row| {
+                let session = live.remove(&row.id);
+                as_of(row, session.as_ref(), now)
+            })
+            .collect();
+        found.extend(live.values().map(|session| as_of(of_session(session), Some(session), now)));
+        Ok(found)
     }
 
     /// Makes `change`. A device without a row gets one of what it said at its sign-in: the seed's desktops never describe
@@ -73,9 +101,8 @@ impl App {
         let session = sessions::get(&self.accounts, user, device).await?;
         let Some(session) = session.filter(Session::is_live) else { return Ok(None) };
         let own = Own { user, device, session: &session.session_id };
-        let said = said_at_sign_in(&session);
         let mut transaction = Transaction::new();
-        devices::describe(&mut transaction, &self.devices, own, None, &said, now).await?;
+        devices::introduce(&mut transaction, &self.devices, own, &session.said(), now).await?;
         match transaction.run(&self.devices).await {
             // Where it was not this call, somebody described it meanwhile or its session ended: the change finds out.
             Ok(()) | Err(Cancelled::Condition(_)) => {}
@@ -91,20 +118,19 @@ impl App {
     }
 }
 
-fn said_at_sign_in(session: &Session) -> Description {
-    Description {
-        platform: Some(session.platform),
-        device_name: Some(session.name.clone()).filter(|name| !name.is_empty()),
-        device_model: session.model.clone(),
-        os_version: session.os_version.clone(),
-        app_version: session.app_version.clone(),
-        ..Description::default()
-    }
+/// `row` as it is at `now` by what auth's registry says of the device. A device is in use while it is signed in and
+/// somebody saw it within 90 days; what the clean-up does later changes nothing about that.
+fn as_of(mut row: DeviceRow, session: Option<&Session>, now: i64) -> DeviceRow {
+    // A device that only syncs says nothing here, but it refreshes its token.
+    let used = session.map_or(0, |session| session.last_used_at);
+    row.last_active_at = row.last_active_at.max(used.saturating_mul(1_000));
+    row.is_active = session.is_some_and(Session::is_live) && !is_unseen(row.last_seen(), now);
+    row
 }
 
-/// A device that has not described itself since its sign-in.
-pub(crate) fn of_session(session: &Session) -> DeviceRow {
-    let said = said_at_sign_in(session);
+/// A device that has no row: its sign-in was a moment ago.
+fn of_session(session: &Session) -> DeviceRow {
+    let said = session.said();
     DeviceRow {
         id: session.device_id.clone(),
         user_id: session.user_id.clone(),
@@ -116,6 +142,7 @@ pub(crate) fn of_session(session: &Session) -> DeviceRow {
         timezone: None,
         push_enabled: true,
         is_active: true,
+        described: false,
         can_inference: false,
         inference_models: Vec::new(),
         last_heartbeat_at: None,

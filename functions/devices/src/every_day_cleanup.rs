@@ -1,4 +1,5 @@
-//! Every day: a device that nobody has seen for 90 days goes out of use, loses its push token and its session.
+//! Every day: a device that nobody has seen for 90 days goes out of use, loses its push token and its session. One that
+//! the registry has forgotten goes itself.
 //!
 //! The clean-up never walks the table. Each device stands on a list (`DUE#…`, sorted by day) on the day it could first
 //! have been unseen for so long; what was seen since then moves to its new day. So a device costs two writes in 90 days
@@ -16,6 +17,7 @@ use satchel_domain::devices::{Fate, UNSEEN, due_day, fate};
 use satchel_domain::session::EndReason;
 use satchel_domain::time::DAY;
 use satchel_domain::{Result, Timestamp};
+use satchel_inbound::http::error::causes;
 use satchel_inbound::{BoxError, Clock, Complaints, Entry, Env};
 use satchel_store::devices::{self, DueRow};
 use satchel_store::keys::Key;
@@ -91,7 +93,7 @@ impl App {
                     Ok(Done::Moved) => tally.moved += 1,
                     Ok(Done::Left) => {}
                     Err(error) => {
-                        tracing::error!(%error, "a device could not be looked at");
+                        tracing::error!(error = %causes(&error), "a device could not be looked at");
                         tally.failed += 1;
                     }
                 }
@@ -110,10 +112,14 @@ impl App {
             devices::forget_due(&self.devices, due).await?;
             return Ok(Done::Left);
         };
-        let session =
-            sessions::get(&self.accounts, &due.user_id, &due.device_id).await?.filter(|session| session.is_live());
+        let Some(session) = sessions::get(&self.accounts, &due.user_id, &due.device_id).await? else {
+            // The registry forgot it: its account was erased, or it was signed out more than a year ago.
+            devices::delete(&self.devices, &due.user_id, &due.device_id, None).await?;
+            return Ok(Done::Retired);
+        };
+        let live = Some(&session).filter(|session| session.is_live());
         // A device that only syncs says nothing here, but it refreshes its token.
-        let seen = session.as_ref().map_or(0, |session| session.last_used_at).max(row.last_seen());
+        let seen = live.map_or(0, |session| session.last_used_at).max(row.last_seen());
         let done = match fate(seen, now.as_second()) {
             // Not before this evening: the next run finds it.
             Fate::Later(day) if day == due.day => Done::Left,
@@ -122,12 +128,15 @@ impl App {
                 Done::Moved
             }
             Fate::Retired => {
-                if let Some(session) = &session {
-                    sessions::end_this(&self.accounts, session, EndReason::Unseen, now).await?;
+                if let Some(session) = live
+                    && !sessions::end_this(&self.accounts, session, EndReason::Unseen, now).await?
+                {
+                    // It was used this very moment, or ended otherwise: the next run finds out.
+                    return Ok(Done::Left);
                 }
                 let again = due_day(now.as_second());
                 let retired = devices::look_again(&self.devices, &row, again, true, now).await?;
-                if retired && row.is_active { Done::Retired } else { Done::Left }
+                if retired && (row.is_active || live.is_some()) { Done::Retired } else { Done::Left }
             }
         };
         Ok(done)

@@ -51,6 +51,26 @@ async fn describing_creates_and_then_updates() {
     assert_eq!(now, device(&stack, &ada).await, "the answer is not what is stored");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn first_descriptions_at_once_take_nothing_from_each_other() {
+    let stack = Stack::start().await;
+    for round in 0..10 {
+        let ada = stack.sign_in_on(&format!("ada-{round}"), "ios", "said at the sign-in").await;
+        let bodies =
+            [json!({ "device_name": "Ada's phone" }), json!({ "token": "t" }), json!({ "os_version": "19.1" })];
+        let calls = bodies.iter().map(|body| tokio::spawn(stack.post("/devices").auth(&ada).json(body).send()));
+        for answer in join_all(calls.collect()).await {
+            answer.unwrap().ok();
+        }
+        let now = device(&stack, &ada).await;
+        assert_eq!(
+            (&now["device_name"], &now["os_version"], &now["platform"]),
+            (&json!("Ada's phone"), &json!("19.1"), &json!("ios")),
+            "round {round}: what the sign-in said took the place of what the device says"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_device_that_said_nothing_is_known_by_its_sign_in() {
     let stack = Stack::start().await;
@@ -313,22 +333,4 @@ async fn one_key_describes_once() {
         .send()
         .await;
     assert_eq!(later.status, 200, "a receipt outlived its day");
-}
-
-#[tokio::test]
-async fn an_erased_account_leaves_nothing_here() {
-    let stack = Stack::start().await;
-    let (ada, bob) = (stack.sign_in("ada").await, stack.sign_in("bob").await);
-    stack.post("/devices").auth(&ada).header("idempotency-key", "k").json(json!({ "token": "abc" })).send().await.ok();
-    stack.post("/devices").auth(&bob).json(json!({ "token": "def" })).send().await.ok();
-    for _ in 0..2 {
-        let message = json!({ "user_id": ada.user_id, "pass": 1 }).to_string();
-        let event = json!({ "Records": [{ "messageId": "1", "body": message }] });
-        let answer = stack.invoke("devices-on-account-erased", event).await.unwrap();
-        assert_eq!(answer, json!({ "batchItemFailures": [] }));
-        let rows = stack.rows("DevicesTable").await;
-        let left: Vec<_> = rows.iter().filter(|row| row.to_string().contains(&ada.user_id)).collect();
-        assert!(left.is_empty(), "{left:?}");
-        assert_eq!(holder(&stack).await.len(), 1);
-    }
 }

@@ -1,5 +1,8 @@
 //! The daily clean-up on a moved clock.
 
+use satchel_domain::ids::{DeviceId, UserId};
+use satchel_store::sessions::{self, EndReason};
+use satchel_store::{Table, devices};
 use satchel_testkit::{Session, Stack};
 use serde_json::{Value, json};
 
@@ -23,6 +26,24 @@ async fn due(stack: &Stack) -> Vec<Value> {
 
 async fn run(stack: &Stack) -> Value {
     stack.run("devices-every-day-cleanup").await
+}
+
+fn table(stack: &Stack, logical_id: &str) -> Table {
+    Table::new(stack.dynamodb(), stack.table(logical_id))
+}
+
+async fn session(stack: &Stack, who: &Session) -> sessions::Session {
+    let user: UserId = who.user_id.parse().unwrap_or_else(|error| panic!("{error}"));
+    let device: DeviceId = who.device_id.parse().unwrap_or_else(|error| panic!("{error}"));
+    let found = sessions::get(&table(stack, "AccountsTable"), &user, &device).await;
+    found.unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|| panic!("there is no session of {device}"))
+}
+
+/// What `auth-on-session` does of a sign-in.
+async fn arrive(stack: &Stack, who: &Session) {
+    let begun = session(stack, who).await;
+    let arrived = devices::arrive(&table(stack, "DevicesTable"), &begun).await;
+    arrived.unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[tokio::test]
@@ -97,4 +118,105 @@ async fn a_run_that_breaks_off_is_resumed() {
     assert!(rows.iter().all(|row| row["is_active"] == false), "{rows:?}");
     assert!(rows_of(&stack, "TOK").await.is_empty());
     assert_eq!(due(&stack).await.len(), rows.len());
+}
+
+#[tokio::test]
+async fn a_device_that_never_described_itself_is_cleaned_up() {
+    let stack = Stack::start().await;
+    let ada = stack.sign_in("ada").await;
+    arrive(&stack, &ada).await;
+    arrive(&stack, &ada).await;
+    assert_eq!((rows_of(&stack, "DEV#").await.len(), due(&stack).await.len()), (1, 1));
+    stack.advance(80 * DAY).await;
+    let pair = stack.post("/auth/refresh").json(json!({ "refresh_token": ada.refresh_token })).send().await.ok();
+    stack.advance(11 * DAY).await;
+    run(&stack).await;
+    assert!(session(&stack, &ada).await.is_live(), "a device that only syncs is in use");
+
+    stack.advance(80 * DAY).await;
+    run(&stack).await;
+    stack.drain().await;
+    assert_eq!(session(&stack, &ada).await.end_reason, Some(EndReason::Unseen));
+    let body = json!({ "refresh_token": pair["refresh_token"] });
+    stack.post("/auth/refresh").json(body).send().await.refused(401, "session_revoked");
+    let told = stack.published().into_iter().filter(|event| event["event"]["data"]["reason"] == "unseen");
+    assert_eq!(told.count(), 1);
+    assert_eq!((rows_of(&stack, "DEV#").await.len(), due(&stack).await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_unseen_device_is_not_shown_in_use() {
+    let stack = Stack::start().await;
+    let (described, silent) = (described(&stack, "ada").await, stack.sign_in("ada").await);
+    let ids = async |who: &Session| {
+        let list = stack.get("/devices").auth(who).send().await.ok();
+        list["devices"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    stack.advance(90 * DAY - 1).await;
+    let phone = stack.sign_in("ada").await;
+    assert_eq!(ids(&phone).await.len(), 3);
+    stack.advance(1).await;
+    assert_eq!(ids(&phone).await, [phone.device_id.as_str()], "the clean-up need not have run for this");
+    for gone in [&described, &silent] {
+        let one = stack.get(&format!("/devices/{}", gone.device_id)).auth(&phone).send().await.ok();
+        assert_eq!(one["is_active"], false);
+    }
+}
+
+#[tokio::test]
+async fn a_row_made_of_the_sign_in_is_no_description() {
+    let stack = Stack::start().await;
+    let ada = stack.sign_in_on("ada", "macos", "Ada's Mac").await;
+    arrive(&stack, &ada).await;
+    let row = rows_of(&stack, "DEV#").await.remove(0);
+    assert_eq!((&row["device_name"], &row["platform"]), (&json!("Ada's Mac"), &json!("macos")));
+    let first = stack.post("/devices").auth(&ada).json(json!({ "os_version": "26.1" })).send().await;
+    let second = stack.post("/devices").auth(&ada).json(json!({ "os_version": "26.2" })).send().await;
+    assert_eq!((first.status, second.status), (201, 200));
+    assert_eq!((&first.json()["device_name"], &first.json()["os_version"]), (&json!("Ada's Mac"), &json!("26.1")));
+    assert_eq!((rows_of(&stack, "DEV#").await.len(), due(&stack).await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_late_word_of_a_sign_in_brings_no_deleted_device_back() {
+    let stack = Stack::start().await;
+    let (phone, other) = (stack.sign_in("ada").await, stack.sign_in("ada").await);
+    let begun = session(&stack, &other).await;
+    let path = format!("/devices/{}", other.device_id);
+    assert_eq!(stack.delete(&path).auth(&phone).send().await.status, 204);
+    devices::arrive(&table(&stack, "DevicesTable"), &begun).await.unwrap();
+    assert!(rows_of(&stack, "DEV#").await.iter().all(|row| row["id"] != other.device_id.as_str()));
+    stack.get(&path).auth(&phone).send().await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_session_used_at_the_last_moment_is_not_ended_for_disuse() {
+    let stack = Stack::start().await;
+    let ada = stack.sign_in("ada").await;
+    let (accounts, read) = (table(&stack, "AccountsTable"), session(&stack, &ada).await);
+    stack.advance(60).await;
+    stack.post("/auth/refresh").json(json!({ "refresh_token": ada.refresh_token })).send().await.ok();
+    let end = async |reason| sessions::end_this(&accounts, &read, reason, stack.timestamp()).await.unwrap();
+    assert!(!end(EndReason::Unseen).await);
+    assert!(!end(EndReason::Expired).await);
+    assert!(session(&stack, &ada).await.is_live());
+    assert!(end(EndReason::SignedOut).await, "who signs out means the session however often it was used");
+    assert_eq!(session(&stack, &ada).await.end_reason, Some(EndReason::SignedOut));
+}
+
+#[tokio::test]
+async fn what_the_registry_no_longer_knows_is_deleted() {
+    let stack = Stack::start().await;
+    let ada = described(&stack, "ada").await;
+    stack.drain().await;
+    let forgotten = session(&stack, &ada).await;
+    let key = satchel_store::keys::accounts::device(&forgotten.user_id, &forgotten.device_id);
+    table(&stack, "AccountsTable").delete(&key, satchel_store::Expr::always()).await.unwrap();
+    stack.advance(90 * DAY).await;
+    run(&stack).await;
+    let left: Vec<Value> = stack.rows("DevicesTable").await;
+    assert!(
+        left.iter().all(|row| !row["pk"].as_str().is_some_and(|pk| pk.starts_with("TOK#") || pk.starts_with("DUE#")))
+    );
+    assert!(rows_of(&stack, "DEV#").await.is_empty(), "{left:?}");
 }

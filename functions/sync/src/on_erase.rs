@@ -5,17 +5,25 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use satchel_domain::Result;
+use satchel_domain::{Error, Result};
 use satchel_inbound::{Complaints, Entry, Env, batch};
 use satchel_outbound::Queue;
 use satchel_store::keys::sync as keys;
 use satchel_store::sync::Meta;
-use satchel_store::table::Range;
+use satchel_store::table::{Item, Range};
 use satchel_store::{Key, Table};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 /// One invocation erases for so long, then sends the rest on; the function's time-out is longer.
 const SLICE: Duration = Duration::from_secs(20);
+/// Pauses while a partition takes no more deletions: growing, between these.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How much later an invocation goes on where the table was busy to the end of the one before.
+const LATER: Duration = Duration::from_secs(10);
+/// The pass that leaves nothing.
+const LAST_PASS: u32 = satchel_inbound::erasure::LAST_PASS;
 /// Entries whose history is looked through at a time.
 const AT_ONCE: usize = 16;
 
@@ -57,13 +65,25 @@ pub(crate) fn entry(env: &Env) -> Result<Entry, Complaints> {
 
 impl Consumer {
     async fn handle(&self, message: Message) -> Result<()> {
-        let deadline = tokio::time::Instant::now() + SLICE;
-        let done = match &message {
-            Message::Generation { space, generation } => self.generation(space, *generation, deadline).await?,
-            Message::Account { user_id, .. } => self.account(user_id, deadline).await?,
+        let deadline = Instant::now() + SLICE;
+        let mut pause = FIRST_PAUSE;
+        let (done, later) = loop {
+            match self.slice(&message, deadline).await {
+                Ok(done) => break (done, Duration::ZERO),
+                // No failure: deleting takes a unit a KB, of which a partition has a thousand a second.
+                Err(error) if error.is_transient() => {
+                    if Instant::now() + pause >= deadline {
+                        tracing::warn!(%error, metric = "SyncEraseDelayed", "the table is busy: the rest is erased later");
+                        break (false, LATER);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         };
         if !done {
-            return self.mine.send(&message).await;
+            return self.mine.send_after(&message, later).await;
         }
         if let Message::Account { user_id, pass } = message {
             let report = serde_json::json!({ "user_id": user_id, "family": "sync", "pass": pass });
@@ -72,8 +92,38 @@ impl Consumer {
         Ok(())
     }
 
-    /// Deletes every generation there can be, then META: a crash in between finds META and begins again.
-    async fn account(&self, space: &str, deadline: tokio::time::Instant) -> Result<bool> {
+    /// Does what fits before `deadline`; what is gone stays gone, so the same again goes on from there.
+    async fn slice(&self, message: &Message, deadline: Instant) -> Result<bool> {
+        match message {
+            Message::Generation { space, generation } if self.is_left_behind(space, *generation).await? => {
+                self.generation(space, *generation, deadline).await
+            }
+            Message::Generation { space, generation } => {
+                tracing::info!(space, generation, "an order to erase a generation that nobody has left");
+                Ok(true)
+            }
+            Message::Account { user_id, pass } => self.account(user_id, *pass, deadline).await,
+        }
+    }
+
+    /// Whether a later generation has begun. An order may be older than the table: in one that was restored from a backup
+    /// the generation may live again.
+    async fn is_left_behind(&self, space: &str, generation: u64) -> Result<bool> {
+        let rows = self.sync.get_items(&[keys::meta(space), keys::erase(space, generation)], None).await?;
+        let is_meta = |row: &Item| Key::of(row).is_some_and(|key| key == keys::meta(space));
+        let (meta, order): (Vec<Item>, Vec<Item>) = rows.into_iter().partition(is_meta);
+        let now = meta.into_iter().next().map(Meta::of).transpose()?;
+        let is_left = now.is_some_and(|meta| meta.generation > generation);
+        // META and the order are written together; a reader may see one of them first.
+        if !is_left && !order.is_empty() {
+            return Err(Error::unavailable("the generation that follows is not to be seen yet"));
+        }
+        Ok(is_left)
+    }
+
+    /// Deletes every generation there can be, then META: a crash in between finds META and begins again. The first pass
+    /// leaves META: what a request still on its way writes is in no later generation than META says to the second.
+    async fn account(&self, space: &str, pass: u32, deadline: Instant) -> Result<bool> {
         let meta =
             self.sync.get_items(&[keys::meta(space)], None).await?.into_iter().next().map(Meta::of).transpose()?;
         let last = meta.map_or(0, |meta| meta.generation);
@@ -82,13 +132,15 @@ impl Consumer {
                 return Ok(false);
             }
         }
-        let rows = self.keys_of(Range::of(keys::space(space))).await?;
-        self.sync.delete_many(&rows.rows).await?;
-        Ok(rows.next.is_none())
+        let page = self.keys_of(Range::of(keys::space(space))).await?;
+        let mut rows = page.rows;
+        rows.retain(|key| pass >= LAST_PASS || *key != keys::meta(space));
+        self.sync.delete_many(&rows).await?;
+        Ok(page.next.is_none())
     }
 
     /// Deletes a generation page by page: an entry's history before the entry, by which it is found.
-    async fn generation(&self, space: &str, generation: u64, deadline: tokio::time::Instant) -> Result<bool> {
+    async fn generation(&self, space: &str, generation: u64, deadline: Instant) -> Result<bool> {
         let pk = keys::generation(space, generation);
         loop {
             let page = self.keys_of(Range::of(&pk).limit(200)).await?;
@@ -101,7 +153,7 @@ impl Consumer {
                 try_join_all(ids.iter().map(|id| self.history(space, generation, id))).await?;
             }
             self.sync.delete_many(&page.rows).await?;
-            if tokio::time::Instant::now() >= deadline {
+            if Instant::now() >= deadline {
                 return Ok(false);
             }
         }

@@ -39,8 +39,9 @@ impl<'a> Space<'a> {
         let was_there = found.is_some();
         let meta = settle(app, id, found).await?;
         if was_there && meta.generation != generation {
-            let key = keys::sync::device(&keys::sync::generation(id, meta.generation), device.as_str());
-            known = app.sync.get_items(&[key], None).await?.into_iter().next().map(DeviceRow::of).transpose()?;
+            let space = Self { app, id, meta };
+            let known = space.device(device).await?;
+            return Ok((space, known));
         }
         Ok((Self { app, id, meta }, known))
     }
@@ -66,16 +67,25 @@ impl<'a> Space<'a> {
         keys::sync::history(self.id, self.meta.generation, id)
     }
 
-    /// Writes where a device stands, where that has changed or is old.
-    pub(crate) async fn remember(&self, known: Option<&DeviceRow>, mut row: DeviceRow) -> Result<()> {
+    /// What the space knows of `device` now.
+    pub(crate) async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRow>> {
+        let key = keys::sync::device(&self.pk(), device.as_str());
+        self.app.sync.get_items(&[key], None).await?.into_iter().next().map(DeviceRow::of).transpose()
+    }
+
+    /// Writes where a device stands, where that has changed or is old, or `always`; `false` where another request of the
+    /// device has written it since `known` was read.
+    pub(crate) async fn remember(&self, known: Option<&DeviceRow>, mut row: DeviceRow, always: bool) -> Result<bool> {
         let now = self.app.core.clock.unix();
-        if known.is_some_and(|known| {
+        let is_same = known.is_some_and(|known| {
             known.position == row.position && known.pages == row.pages && known.seen + SEEN_EVERY > now
-        }) {
-            return Ok(());
+        });
+        if is_same && !always {
+            return Ok(true);
         }
         row.seen = now;
-        device::put(&self.app.sync, &self.pk(), &row).await
+        // Who stays away for longer has to begin anew anyhow.
+        device::put(&self.app.sync, &self.pk(), known, &row, now + self.app.limits.retention()).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use satchel_domain::Result;
 use satchel_domain::access::Person;
 use satchel_domain::sync::clock::MAX_NEW_KEYS;
+use satchel_domain::time::DAY;
 use satchel_store::keys;
 use satchel_store::sync::DeviceRow;
 use satchel_store::table::Range;
@@ -12,6 +13,10 @@ use satchel_store::table::Range;
 use crate::app::{App, MAX_PAGE, MAX_PUSH};
 use crate::space::Space;
 use crate::wire::{LimitsOut, StatusOut, SyncDeviceOut};
+
+/// A device without a row in the table of devices is told of for so long after it was last here, in seconds: it was deleted,
+/// or it has only just signed in.
+const UNKNOWN: i64 = DAY;
 
 /// The status of the caller's space.
 pub(crate) async fn status(app: &App, person: &Person) -> Result<StatusOut> {
@@ -23,8 +28,12 @@ pub(crate) async fn status(app: &App, person: &Person) -> Result<StatusOut> {
     )
     .await?;
     let rows = rows.rows.into_iter().map(DeviceRow::of).collect::<Result<Vec<_>>>()?;
+    let heard_of_since = app.core.clock.unix().saturating_sub(UNKNOWN);
+    let is_told =
+        |row: &&DeviceRow| row.seen > heard_of_since || described.iter().any(|device| device.id.as_str() == row.device);
     let mut devices: BTreeMap<String, SyncDeviceOut> = rows
         .iter()
+        .filter(is_told)
         .map(|row| {
             let out = SyncDeviceOut {
                 device_id: row.device.clone(),

@@ -1,12 +1,17 @@
 //! The clock of everything in the process: the machine's time and what it was moved by, or a time that stands still.
 
-use std::sync::Arc;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use satchel_domain::Timestamp;
 use satchel_inbound::Clock;
 use tokio::sync::watch;
+
+use crate::private;
 
 /// The injected clock; cheap to clone.
 #[derive(Clone)]
@@ -18,6 +23,8 @@ struct State {
     manual_ms: Option<i64>,
     offset_ms: AtomicI64,
     moves: watch::Sender<u64>,
+    /// Where what it was moved by is kept.
+    kept: Mutex<Option<PathBuf>>,
 }
 
 impl LocalClock {
@@ -39,7 +46,43 @@ impl LocalClock {
             manual_ms,
             offset_ms: AtomicI64::new(0),
             moves: watch::Sender::new(0),
+            kept: Mutex::default(),
         }))
+    }
+
+    /// Takes up what the file at `path` says that it was moved by, and keeps it there from now on: rows, tokens and
+    /// messages of a moved clock would otherwise lie in the future after a restart. One that stands still begins where it
+    /// was told to, and nothing is kept.
+    ///
+    /// # Errors
+    /// A sentence, where the file cannot be read.
+    pub(crate) fn keep_at(&self, path: PathBuf) -> Result<(), String> {
+        if self.is_manual() {
+            return Ok(());
+        }
+        let offset_ms = match fs::read_to_string(&path) {
+            Ok(text) => {
+                text.trim().parse().map_err(|_| format!("{} does not hold a number of milliseconds", path.display()))?
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+        };
+        self.0.offset_ms.store(offset_ms, Ordering::SeqCst);
+        *self.0.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+        Ok(())
+    }
+
+    /// Writes down what it was moved by, where that is kept.
+    ///
+    /// # Errors
+    /// A sentence, where the file cannot be written.
+    pub(crate) fn write_down(&self) -> Result<(), String> {
+        let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(path) = &*kept else { return Ok(()) };
+        // Read while the lock is held: of two that move it at once, the second to write knows of both.
+        let offset_ms = self.0.offset_ms.load(Ordering::SeqCst);
+        private::write(path, format!("{offset_ms}\n").as_bytes())
+            .map_err(|error| format!("the clock was moved, but {} cannot be written: {error}", path.display()))
     }
 
     /// Whether it stands still by itself.
@@ -58,6 +101,12 @@ impl LocalClock {
     /// Unix milliseconds of the machine's clock, whatever this one was moved by.
     pub(crate) fn machine_ms(&self) -> i64 {
         self.0.system.now().as_millisecond()
+    }
+
+    /// What it was moved on by.
+    #[must_use]
+    pub fn moved_by(&self) -> Duration {
+        Duration::from_millis(self.0.offset_ms.load(Ordering::SeqCst).try_into().unwrap_or(0))
     }
 
     /// The moment it is; one past the calendar is the calendar's end.

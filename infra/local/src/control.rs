@@ -1,7 +1,7 @@
 //! The control API under `/_local/`: what a test or a person does to a stack that no caller of the API could do.
 //!
-//! It exists in this crate only, so no function has it, and it listens on loopback only: a request that names another
-//! host, as a page that rebinds its name would, and one from a page of another origin are refused.
+//! It exists in this crate only, so no function has it, it listens on loopback only, and it refuses what is not of this
+//! machine.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use tower::ServiceExt as _;
 use crate::carrier::JWKS_CACHE;
 use crate::identity::IdentityIn;
 use crate::local::Local;
+use crate::loopback;
 use crate::services::FaultRule;
 
 /// Longest wait of a drain, whatever is asked for.
@@ -66,25 +67,15 @@ pub fn router(local: Local) -> Router {
             "/_local/{*rest}",
             any(async || Refusal(StatusCode::NOT_FOUND, "the control API has no such route".to_owned())),
         )
-        .layer(from_fn(loopback))
+        .layer(from_fn(from_this_machine))
         .with_state(local)
 }
 
-async fn loopback(request: Request, next: Next) -> Response {
-    if is_of_this_machine(request.headers()) {
+async fn from_this_machine(request: Request, next: Next) -> Response {
+    if loopback::is_of_this_machine(request.headers()) {
         return next.run(request).await;
     }
     Refusal(StatusCode::FORBIDDEN, "the control API is for this machine".to_owned()).into_response()
-}
-
-fn is_of_this_machine(headers: &HeaderMap) -> bool {
-    let is_local = |authority: &str| {
-        let host = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-        matches!(host.map_or(authority, |(host, _)| host), "127.0.0.1" | "localhost" | "[::1]")
-    };
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let origin = text(header::ORIGIN).map(|origin| origin.strip_prefix("http://").unwrap_or("?"));
-    text(header::HOST).is_none_or(is_local) && origin.is_none_or(is_local)
 }
 
 /// A JSON body; none is `{}`.

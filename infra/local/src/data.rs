@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::private;
+
 /// Shape of what is in the folder; raised when an older process could no longer read it.
 const SCHEMA: u32 = 1;
 /// How long the process before this one may take to let go: it may just be stopping, and a child that it is starting
@@ -19,13 +21,13 @@ pub(crate) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Opens or makes the folder at `path`.
+    /// Opens the folder at `path`, or makes it for its owner alone.
     ///
     /// # Errors
     /// A sentence: it cannot be written, another process uses it, or a newer Satchel wrote it.
     pub(crate) async fn open(path: &Path) -> Result<Self, String> {
         let failed = |error: io::Error| format!("the data folder {} cannot be used: {error}", path.display());
-        fs::create_dir_all(path).map_err(failed)?;
+        private::folder(path).map_err(failed)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(failed)?;
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {

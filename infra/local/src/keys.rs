@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::private;
+
 /// Length of the issuer's key: what Google and Apple use, in bits.
 const RSA_BITS: usize = 2048;
 
@@ -92,7 +94,7 @@ impl Keys {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| bad(format!("{}: {error}", path.display()))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let keys = Self::generate()?;
-                private(path, &serde_json::to_vec_pretty(&keys).map_err(bad)?)?;
+                private::write(path, &serde_json::to_vec_pretty(&keys).map_err(bad)?)?;
                 Ok(keys)
             }
             Err(error) => Err(error.into()),
@@ -171,18 +173,4 @@ impl Keys {
 fn beside_tests() -> Option<PathBuf> {
     let folder = std::env::current_exe().ok()?.parent()?.to_owned();
     (folder.file_name()? == "deps").then(|| folder.join("satchel-test-keys.json"))
-}
-
-/// Writes a file that only its owner may read, whole or not at all.
-fn private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let draft = path.with_extension(format!("{}.new", std::process::id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(draft, path)
 }

@@ -70,6 +70,9 @@ impl Local {
         let keys = keys.map_err(|error| error.to_string())?;
         let template = parse(options.template, params(&options, &keys)?)?;
         let clock = options.clock.clone();
+        if let Some(folder) = data.as_ref().filter(|_| options.aws_endpoint.is_none()) {
+            clock.keep_at(folder.file("clock"))?;
+        }
         let now = {
             let clock = clock.clone();
             Arc::new(move || clock.now_ms())
@@ -137,12 +140,14 @@ impl Local {
         }
     }
 
-    /// Moves the clock on: hidden messages show, rows past their time-to-live go, schedules that came due begin.
+    /// Moves the clock on: hidden messages show, rows past their time-to-live go, schedules that came due begin. With a
+    /// data folder it stays moved over a restart.
     ///
     /// # Errors
-    /// Where rows cannot be swept.
+    /// Where rows cannot be swept, or the clock's offset cannot be kept.
     pub fn advance(&self, by: Duration) -> Result<(), String> {
         self.0.clock.advance(by);
+        self.0.clock.write_down()?;
         self.0.services.sweep_ttl().map_err(|error| error.to_string())?;
         if let Some(sources) = &self.0.sources {
             sources.clock_moved();
@@ -185,6 +190,7 @@ impl Local {
             sources.stop().await;
         }
         self.0.clock.reset();
+        self.0.clock.write_down()?;
         self.0.services.reset().map_err(|error| error.to_string())?;
         self.seed().await?;
         self.0.services.counters().reset();

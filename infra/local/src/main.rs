@@ -55,7 +55,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     if let Some(aws_port) = aws_port {
         settings.write_environment(local.environment(), aws_port)?;
     }
-    say(&mut std::io::stdout(), &settings.greeting(port, aws_port));
+    say(&mut std::io::stdout(), &settings.greeting(port, aws_port, local.clock().moved_by()));
 
     stop.await;
     say(&mut std::io::stdout(), "\nstopping\n");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 use satchel_local::{LocalOptions, StartError};
@@ -127,7 +128,7 @@ impl Settings {
     /// run and there is a folder.
     ///
     /// # Errors
-    /// A sentence, where the file cannot be written.
+    /// A sentence, where the file cannot be written or a value cannot stand in one.
     pub(crate) fn write_environment(
         &self,
         mut environment: BTreeMap<String, String>,
@@ -137,6 +138,7 @@ impl Settings {
         environment.insert("AWS_ENDPOINT_URL".to_owned(), format!("http://127.0.0.1:{aws_port}"));
         let mut text = String::new();
         for (name, value) in environment {
+            let value = quoted(&value).ok_or_else(|| format!("{name} cannot stand in lambda.env: {value}"))?;
             text.push_str(&format!("{name}={value}\n"));
         }
         let (path, draft) = (folder.join("lambda.env"), folder.join("lambda.env.new"));
@@ -152,7 +154,7 @@ impl Settings {
     }
 
     /// What is said once all is ready.
-    pub(crate) fn greeting(&self, port: u16, aws_port: Option<u16>) -> String {
+    pub(crate) fn greeting(&self, port: u16, aws_port: Option<u16>, moved_by: Duration) -> String {
         let mut lines = vec![format!("Satchel is ready on http://127.0.0.1:{port}")];
         if self.services_only {
             lines = vec![format!("The services of Satchel are ready; control API on http://127.0.0.1:{port}/_local/")];
@@ -171,6 +173,12 @@ impl Settings {
             }
             (None, None) => "  data           in memory (gone when this stops)".to_owned(),
         });
+        if !moved_by.is_zero() {
+            lines.push(format!(
+                "  clock          {} s ahead, as it was before; /_local/reset ends it",
+                moved_by.as_secs()
+            ));
+        }
         if !self.services_only {
             lines.push("Next, in another terminal:".to_owned());
             lines.push(format!("  curl -s http://127.0.0.1:{port}/health"));
@@ -182,5 +190,33 @@ impl Settings {
         }
         lines.push(String::new());
         lines.join("\n")
+    }
+}
+
+/// `value` as `cargo lambda watch --env-file` reads it (its parser is the crate `env-file-reader`): in quotes, of a kind
+/// that is not in it, for a JSON text without quotes is an error there. It knows no escape of a backslash, and takes `\n`
+/// for a new line in quotes of any kind.
+fn quoted(value: &str) -> Option<String> {
+    let quote = ['\'', '`', '"'].into_iter().find(|quote| !value.contains(*quote))?;
+    (!value.contains("\\n")).then(|| format!("{quote}{value}{quote}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_quoted_by_what_is_not_in_it() {
+        for (value, wanted) in [
+            ("http://127.0.0.1:3002", Some("'http://127.0.0.1:3002'")),
+            ("", Some("''")),
+            (r#"{"keys":[]}"#, Some(r#"'{"keys":[]}'"#)),
+            ("it's", Some("`it's`")),
+            ("it's `so`", Some(r#""it's `so`""#)),
+            (r#"'`""#, None),
+            (r"a\nb", None),
+        ] {
+            assert_eq!(quoted(value).as_deref(), wanted, "{value}");
+        }
     }
 }

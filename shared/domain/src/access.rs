@@ -258,3 +258,7 @@ impl TryFrom<&Claims> for Principal {
         }))
     }
 }
+
+#[cfg(test)]
+#[path = "access_tests.rs"]
+mod tests;

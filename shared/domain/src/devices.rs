@@ -109,6 +109,11 @@ pub fn due_day(seen: i64) -> i64 {
     seen.saturating_add(UNSEEN).div_euclid(DAY)
 }
 
+/// Whether at `now` a device last seen at `seen`, both Unix seconds, was not seen for [`UNSEEN`].
+pub fn is_unseen(seen: i64, now: i64) -> bool {
+    now.saturating_sub(seen) >= UNSEEN
+}
+
 /// What the daily clean-up does with a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -120,7 +125,7 @@ pub enum Fate {
 
 /// What becomes at `now` of a device last seen at `seen`, both Unix seconds.
 pub fn fate(seen: i64, now: i64) -> Fate {
-    if now.saturating_sub(seen) >= UNSEEN { Fate::Retired } else { Fate::Later(due_day(seen)) }
+    if is_unseen(seen, now) { Fate::Retired } else { Fate::Later(due_day(seen)) }
 }
 
 #[cfg(test)]

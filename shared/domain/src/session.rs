@@ -55,6 +55,11 @@ impl EndReason {
         !matches!(self, Self::DeviceDeleted | Self::AccountErased)
     }
 
+    /// Whether it ends a session because nobody used it, so that a use in the meantime keeps it.
+    pub fn is_disuse(self) -> bool {
+        matches!(self, Self::Unseen | Self::Expired)
+    }
+
     /// The reason as events tell it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::function::BoxError;
+use crate::http::error::causes;
 
 /// Handles each message of an SQS event; the answer lists the ids that failed (`ReportBatchItemFailures`). A message
 /// that cannot be read fails like any other and ends in the dead-letter queue, where it is seen.
@@ -30,7 +31,7 @@ where
             None => Err("a record without body".into()),
         };
         if let Err(error) = outcome {
-            tracing::error!(message.id = %id, error = &*error, "queue record failed");
+            tracing::error!(message.id = %id, error = %causes(&*error), "queue record failed");
             failures.push(json!({ "itemIdentifier": id }));
         }
     }
@@ -69,7 +70,7 @@ where
             None => Err("a record without keys".into()),
         };
         if let Err(error) = outcome {
-            tracing::error!(record.sequence = %number, error = &*error, "stream record failed");
+            tracing::error!(record.sequence = %number, error = %causes(&*error), "stream record failed");
             return Ok(json!({ "batchItemFailures": [{ "itemIdentifier": number }] }));
         }
     }

@@ -141,6 +141,10 @@ impl Settings {
     }
 }
 
+fn split(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
 /// Reads settings one by one and remembers what is wrong.
 pub struct Reader<'a> {
     settings: &'a Settings,
@@ -175,7 +179,12 @@ impl Reader<'_> {
 
     /// A list, separated by commas, that must have an entry.
     pub fn list(&mut self, name: &str) -> Vec<String> {
-        self.text(name).split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        split(&self.text(name))
+    }
+
+    /// A list, separated by commas, that may be empty.
+    pub fn list_or_none(&mut self, name: &str) -> Vec<String> {
+        split(&self.optional(name).unwrap_or_default())
     }
 
     /// Complains of something read elsewhere.

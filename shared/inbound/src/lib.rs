@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod env;
+pub mod erasure;
 pub mod function;
 pub mod http;
 pub mod record;

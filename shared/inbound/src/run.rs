@@ -15,11 +15,12 @@ use crate::record;
 /// # Errors
 /// Complaints about the settings, or the runtime's own failure.
 pub fn run(function: Function) -> Result<(), BoxError> {
-    record::to_cloudwatch();
+    let settings = Settings::environment();
+    record::to_cloudwatch(function.name, settings.get("STAGE"));
     // One thread: a Lambda instance serves one request at a time, and a thread pool is paid for at every cold start.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let entry = match environment() {
+        let entry = match environment(settings) {
             Ok(env) => (function.build)(env).await,
             Err(complaints) => Err(complaints),
         };
@@ -29,8 +30,9 @@ pub fn run(function: Function) -> Result<(), BoxError> {
         })?;
         match entry {
             Entry::Http(router) => {
-                let service =
-                    router.map_request(|request: lambda_http::Request| crate::http::gateway::of_lambda(request));
+                let clock = Clock::system();
+                let service = router
+                    .map_request(move |request: lambda_http::Request| crate::http::gateway::of_lambda(request, &clock));
                 lambda_http::run(service).await
             }
             Entry::Event(handler) => {
@@ -41,8 +43,7 @@ pub fn run(function: Function) -> Result<(), BoxError> {
     })
 }
 
-fn environment() -> Result<Env, Complaints> {
-    let settings = Settings::environment();
+fn environment(settings: Settings) -> Result<Env, Complaints> {
     let aws = Aws::from_lookup(|name| settings.get(name))
         .map_err(|missing| Complaints(missing.into_iter().map(|name| format!("{name} is not set")).collect()))?;
     let clock = Clock::system();

@@ -51,6 +51,28 @@ impl Http {
         Self(Arc::new(Network(std::sync::OnceLock::new())))
     }
 
+    /// The answer to `request`, asked once: for what a repetition would change.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where no answer came in time or it is a 5xx; a 4xx is an answer.
+    pub async fn once(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        self.attempt(&host, request).await.map_err(Error::unavailable)
+    }
+
+    async fn attempt(
+        &self,
+        host: &str,
+        request: Request<Bytes>,
+    ) -> std::result::Result<Response<Bytes>, satchel_domain::error::Cause> {
+        match tokio::time::timeout(ATTEMPT, self.0.carry(request)).await {
+            Ok(Ok(answer)) if !answer.status().is_server_error() => Ok(answer),
+            Ok(Ok(answer)) => Err(format!("{host} answered {}", answer.status()).into()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(format!("{host} did not answer in {ATTEMPT:?}").into()),
+        }
+    }
+
     /// The answer to `request`, which may safely be repeated: a lost answer and a 5xx are tried again, with jitter drawn
     /// from the time the failed try took.
     ///
@@ -64,11 +86,12 @@ impl Http {
             if attempt > 0 {
                 tracing::warn!(http.host = %host, attempt, error = %failure, metric = "OutboundHttpRetry", "an HTTP call is repeated");
             }
-            match tokio::time::timeout(ATTEMPT, self.0.carry(request.clone())).await {
-                Ok(Ok(answer)) if !answer.status().is_server_error() => return Ok(answer),
-                Ok(Ok(answer)) => failure = format!("{host} answered {}", answer.status()).into(),
-                Ok(Err(error)) => failure = error,
-                Err(_) => failure = format!("{host} did not answer in {ATTEMPT:?}").into(),
+            match self.attempt(&host, request.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => failure = error,
+            }
+            if attempt + 1 == ATTEMPTS {
+                break;
             }
             let jitter = u64::from(begun.elapsed().subsec_nanos() % 50);
             tokio::time::sleep(Duration::from_millis((50 << attempt) + jitter)).await;

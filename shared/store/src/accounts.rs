@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use satchel_domain::access::Person;
 use satchel_domain::account::{Profile, State};
 use satchel_domain::identity::Provider;
 use satchel_domain::ids::UserId;
 use satchel_domain::session::MAX_LIVE;
-use satchel_domain::{Result, Timestamp};
+use satchel_domain::{Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::events::{self, Event};
@@ -54,9 +55,6 @@ pub struct Account {
     /// The customer of the portal whose member the person is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<String>,
-    /// A UUID by which the stores' purchases name the account.
-    #[serde(default)]
-    pub store_account_token: String,
     /// When it was made.
     pub created_at: i64,
     /// When the person last changed it.
@@ -106,8 +104,6 @@ pub struct Told {
     pub name: Option<String>,
     /// E-mail address and whether it was checked.
     pub email: Option<(String, bool)>,
-    /// Apple's refresh token, sealed.
-    pub apple_token: Option<String>,
 }
 
 /// The account of `user`, in whatever state.
@@ -158,7 +154,9 @@ pub async fn begin_session(
         let as_read = match old {
             None => Expr::absent(),
             Some(old) if old.is_live() => Expr::condition("session_id = :old AND attribute_not_exists(ended_at)"),
-            Some(_) => Expr::condition("session_id = :old AND attribute_exists(ended_at)"),
+            // A device that is deleted meanwhile changes the reason, and loses its id for good.
+            Some(old) => Expr::condition("session_id = :old AND attribute_exists(ended_at) AND end_reason = :why")
+                .value(":why", old.end_reason.map_or("", EndReason::as_str)),
         };
         let as_read = match old {
             None => as_read,
@@ -190,9 +188,6 @@ fn signed_in(told: &Told, is_one_more: bool) -> Expr {
     if told.email.is_some() {
         set.push("email = :email, email_verified = :verified");
     }
-    if told.apple_token.is_some() {
-        set.push("apple_token = :apple");
-    }
     let set = if set.is_empty() { String::new() } else { format!("SET {} ", set.join(", ")) };
     let mut expr = Expr::update(format!("{set}ADD {adds}"))
         .when(format!("#state = :active{room}"))
@@ -207,9 +202,6 @@ fn signed_in(told: &Told, is_one_more: bool) -> Expr {
     }
     if let Some((email, is_verified)) = &told.email {
         expr = expr.value(":email", email).value(":verified", *is_verified);
-    }
-    if let Some(token) = &told.apple_token {
-        expr = expr.value(":apple", token);
     }
     expr
 }
@@ -242,15 +234,50 @@ pub async fn change(accounts: &Table, user: &UserId, profile: &Profile, now: Tim
     accounts.update(&keys::account(user), expr).await
 }
 
-/// Adds a way to sign in. Place 0 of the conditions is the link, 1 the account.
+/// Keeps Apple's refresh token, sealed; `false` where the account is no longer in use.
+pub async fn keep_apple_token(accounts: &Table, user: &UserId, sealed: &str) -> Result<bool> {
+    let expr = Expr::update("SET apple_token = :apple")
+        .when("#state = :active")
+        .name("#state", "state")
+        .value(":active", "active")
+        .value(":apple", sealed);
+    Ok(accounts.update::<Account>(&keys::account(user), expr).await?.is_some())
+}
+
+/// Adds to `writes` that `person`'s session still lives, and gives the place of that condition. Access tokens outlive their
+/// session by minutes; what opens a lasting way in must not be done with such a one.
+pub(crate) fn still_live(writes: &mut Transaction, accounts: &Table, person: &Person) -> Result<usize> {
+    let place = writes.len();
+    let live = Expr::condition("session_id = :session AND attribute_not_exists(ended_at)")
+        .value(":session", person.session.as_str());
+    writes.check(accounts, &keys::device(&person.user, &person.device), live)?;
+    Ok(place)
+}
+
+/// What became of a transaction whose condition at `place` was [`still_live`].
+pub(crate) fn unless_ended(outcome: Result<(), Cancelled>, place: usize) -> Result<(), Cancelled> {
+    match outcome {
+        // Where more is wrong, what is read again says it better: that the account is being erased, for one.
+        Err(Cancelled::Condition(places)) if places == [place] => Err(Cancelled::Failed(ended())),
+        outcome => outcome,
+    }
+}
+
+/// 401: the session of the access token has ended.
+pub fn ended() -> Error {
+    Error::Unauthenticated { code: "session_revoked", message: "the session has ended: sign in again" }
+}
+
+/// Adds a way to sign in. Place 0 of the conditions is the link, 1 the account; a session that has ended is refused.
 pub async fn link(
     accounts: &Table,
-    user: &UserId,
+    person: &Person,
     (provider, subject): (Provider, &str),
     event: &Event,
     now: Timestamp,
 ) -> Result<(), Cancelled> {
     let build = || {
+        let user = &person.user;
         let mut writes = Transaction::new();
         writes.token(event.id.as_str());
         let row = Link { user_id: user.clone(), provider, linked_at: now.as_second() };
@@ -264,15 +291,19 @@ pub async fn link(
             .value(":one", 1);
         writes.update(accounts, &keys::account(user), account)?;
         events::write(&mut writes, accounts, user, event)?;
-        Ok(writes)
+        let place = still_live(&mut writes, accounts, person)?;
+        Ok((writes, place))
     };
-    build().map_err(Cancelled::Failed)?.settle(accounts).await
+    let (writes, place) = build().map_err(Cancelled::Failed)?;
+    unless_ended(writes.settle(accounts).await, place)
 }
 
-/// Takes a way to sign in away from `account`, on condition that nothing about its links or sessions changed since.
+/// Takes a way to sign in away from `account`, on condition that nothing about its links or sessions changed since
+/// and that `person`'s session lives.
 pub async fn unlink(
     accounts: &Table,
     account: &Account,
+    person: &Person,
     (provider, subject): (Provider, &str),
     event: &Event,
 ) -> Result<(), Cancelled> {
@@ -291,7 +322,9 @@ pub async fn unlink(
             .value(":one", 1);
         writes.update(accounts, &keys::account(user), expr)?;
         events::write(&mut writes, accounts, user, event)?;
-        Ok(writes)
+        let place = still_live(&mut writes, accounts, person)?;
+        Ok((writes, place))
     };
-    build().map_err(Cancelled::Failed)?.settle(accounts).await
+    let (writes, place) = build().map_err(Cancelled::Failed)?;
+    unless_ended(writes.settle(accounts).await, place)
 }

@@ -1,10 +1,12 @@
 //! Exports of accounts: a row each; the archive itself lies in the bucket.
 
+use satchel_domain::access::Person;
 use satchel_domain::ids::{ExportId, UserId};
 use satchel_domain::time::{DAY, plus};
 use satchel_domain::{Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::accounts;
 use crate::keys::accounts as keys;
 use crate::table::Range;
 use crate::{Cancelled, Expr, Table, Transaction};
@@ -51,16 +53,19 @@ pub fn object(user: &UserId, export: &ExportId) -> String {
     format!("exports/{user}/{export}.zip")
 }
 
-/// Asks for an export, on condition (place 0) that the account is in use.
-pub async fn request(accounts: &Table, user: &UserId, export: &Export) -> Result<(), Cancelled> {
+/// Asks for an export, on condition (place 0) that the account is in use, and that `person`'s session lives.
+pub async fn request(table: &Table, person: &Person, export: &Export) -> Result<(), Cancelled> {
+    let user = &person.user;
     let build = || {
         let mut writes = Transaction::new();
         writes.token(export.export_id.as_str());
-        writes.check(accounts, &keys::account(user), active())?;
-        writes.put(accounts, &keys::export(user, &export.export_id), export, Expr::absent())?;
-        Ok(writes)
+        writes.check(table, &keys::account(user), active())?;
+        writes.put(table, &keys::export(user, &export.export_id), export, Expr::absent())?;
+        let place = accounts::still_live(&mut writes, table, person)?;
+        Ok((writes, place))
     };
-    build().map_err(Cancelled::Failed)?.settle(accounts).await
+    let (writes, place) = build().map_err(Cancelled::Failed)?;
+    accounts::unless_ended(writes.settle(table).await, place)
 }
 
 /// The export `export` of `user`.

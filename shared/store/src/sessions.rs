@@ -1,6 +1,7 @@
 //! The registry of devices: a row a device, which holds its session. A signed-out device's row stays for a while, so that
 //! its id can be kept at the next sign-in.
 
+use satchel_domain::devices::Description;
 use satchel_domain::identity::Provider;
 use satchel_domain::ids::{DeviceId, EventId, SessionId, UserId};
 use satchel_domain::refresh::Line;
@@ -72,6 +73,18 @@ impl Session {
         self.ended_at.is_none()
     }
 
+    /// What the device said of itself at the sign-in.
+    pub fn said(&self) -> Description {
+        Description {
+            platform: Some(self.platform),
+            device_name: Some(self.name.clone()).filter(|name| !name.is_empty()),
+            device_model: self.model.clone(),
+            os_version: self.os_version.clone(),
+            app_version: self.app_version.clone(),
+            ..Description::default()
+        }
+    }
+
     /// Where its line of refresh tokens stands.
     pub fn line(&self) -> Line {
         Line {
@@ -128,6 +141,7 @@ pub async fn end(
 }
 
 /// Ends `session`, and never a newer one of its device: the row, the account's count and the event change together.
+/// `false` where it had ended before, or, where the reason is disuse, was used since it was read.
 pub async fn end_this(accounts: &Table, session: &Session, reason: EndReason, now: Timestamp) -> Result<bool> {
     let mut writes = Transaction::new();
     ending(&mut writes, accounts, session, reason, now)?;
@@ -144,8 +158,18 @@ pub async fn end_this(accounts: &Table, session: &Session, reason: EndReason, no
     }
 }
 
-/// Adds the end of `session` to `writes`, on condition that it is still the device's and live. Counting it is the
-/// caller's affair.
+/// The device of `ended`, whose session has ended, is deleted: no later sign-in gets its id back. `false` where a newer
+/// session took the place of `ended`. Repeatable.
+pub async fn bar_id(accounts: &Table, ended: &Session) -> Result<bool> {
+    let expr = Expr::update("SET end_reason = :reason")
+        .when("session_id = :session AND attribute_exists(ended_at)")
+        .value(":reason", EndReason::DeviceDeleted.as_str())
+        .value(":session", ended.session_id.as_str());
+    Ok(accounts.update::<Session>(&keys::device(&ended.user_id, &ended.device_id), expr).await?.is_some())
+}
+
+/// Adds the end of `session` to `writes`, on condition that it is still the device's and live, and, where the reason is
+/// disuse, that nobody used it since it was read. Counting it is the caller's affair.
 pub fn ending(
     writes: &mut Transaction,
     accounts: &Table,
@@ -153,8 +177,15 @@ pub fn ending(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<()> {
-    let end = Expr::update("SET ended_at = :now, end_reason = :reason, #ttl = :ttl REMOVE current_hash, previous_hash")
-        .when("session_id = :session AND attribute_not_exists(ended_at)")
+    let mut as_read = "session_id = :session AND attribute_not_exists(ended_at)".to_owned();
+    let mut end =
+        Expr::update("SET ended_at = :now, end_reason = :reason, #ttl = :ttl REMOVE current_hash, previous_hash");
+    if reason.is_disuse() {
+        as_read.push_str(" AND last_used_at = :used");
+        end = end.value(":used", session.last_used_at);
+    }
+    let end = end
+        .when(as_read)
         .name("#ttl", "ttl")
         .value(":now", now.as_second())
         .value(":reason", reason.as_str())

@@ -100,9 +100,13 @@ pub async fn of_reads(stage: &Stage, subject: &str, entries: usize, rounds: usiz
     let mut head = Value::Null;
     // The first pull also writes where the device stands; the ones after it tell what a pull costs.
     for _ in 0..=rounds {
-        let begun = Instant::now();
-        let (answer, cost) = cost(stage, call(stage, &reader, "/sync/pull", Some(&pull))).await?;
-        times.push(begun.elapsed());
+        let timed = async {
+            let begun = Instant::now();
+            let answer = call(stage, &reader, "/sync/pull", Some(&pull)).await?;
+            Ok((answer, begun.elapsed()))
+        };
+        let ((answer, took), cost) = cost(stage, timed).await?;
+        times.push(took);
         if answer["entries"].as_array().map(Vec::len) != Some(CHANGED) {
             return Err(format!("the pull did not bring {CHANGED} entries: {answer}").into());
         }

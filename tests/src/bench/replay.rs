@@ -1,13 +1,15 @@
 //! The DynamoDB calls of a request, taken down at the emulator's door, and the same calls once more by the bare SDK:
 //! what a handler cannot be faster than.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
+};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -161,20 +163,50 @@ async fn make(client: &Client, call: &Call) -> Result<(), StageError> {
         "TransactWriteItems" => {
             let mut request = client.transact_write_items().return_consumed_capacity(total);
             for item in body["TransactItems"].as_array().into_iter().flatten() {
-                let put = &item["Put"];
-                if put.is_null() {
-                    return Err(format!("only puts of a transaction are known here: {item}").into());
-                }
-                let put = Put::builder()
-                    .set_table_name(put["TableName"].as_str().map(str::to_owned))
-                    .set_item(map(&put["Item"]));
-                request = request.transact_items(TransactWriteItem::builder().put(put.build()?).build());
+                request = request.transact_items(write(item)?);
             }
             request.send().await?;
         }
         other => return Err(format!("{other} is not known here").into()),
     }
     Ok(())
+}
+
+/// One write of a transaction, without its condition.
+fn write(item: &Value) -> Result<TransactWriteItem, StageError> {
+    let write = TransactWriteItem::builder();
+    let Some((kind, body)) = item.as_object().and_then(|item| item.iter().next()) else {
+        return Err("a write of no kind".into());
+    };
+    let table = body["TableName"].as_str().map(str::to_owned);
+    Ok(match kind.as_str() {
+        "Put" => write.put(Put::builder().set_table_name(table).set_item(map(&body["Item"])).build()?),
+        "Update" => {
+            let text = body["UpdateExpression"].as_str().unwrap_or_default();
+            let update = Update::builder()
+                .set_table_name(table)
+                .set_key(map(&body["Key"]))
+                .update_expression(text)
+                .set_expression_attribute_names(used(names_of(body), text))
+                .set_expression_attribute_values(used(map(&body["ExpressionAttributeValues"]), text));
+            write.update(update.build()?)
+        }
+        // What it asks no longer holds; it costs the same to ask for what does.
+        "ConditionCheck" => {
+            let check = ConditionCheck::builder().set_table_name(table).set_key(map(&body["Key"]));
+            write.condition_check(check.condition_expression("attribute_exists(pk)").build()?)
+        }
+        other => return Err(format!("{other} of a transaction is not known here").into()),
+    }
+    .build())
+}
+
+/// Those of `all` that stand in `expression`: DynamoDB refuses names and values that nothing uses.
+fn used<T>(all: Option<HashMap<String, T>>, expression: &str) -> Option<HashMap<String, T>> {
+    let is_part = |it: char| it.is_alphanumeric() || matches!(it, '_' | '#' | ':');
+    let tokens: HashSet<&str> = expression.split(|it| !is_part(it)).collect();
+    let left: HashMap<String, T> = all?.into_iter().filter(|(name, _)| tokens.contains(name.as_str())).collect();
+    (!left.is_empty()).then_some(left)
 }
 
 /// Names that the expressions of `call` stand for.

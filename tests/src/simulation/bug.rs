@@ -56,6 +56,34 @@ pub enum Bug {
     ServerCountBeginsAnew,
     /// A page number of a full pull without cursor is given to another place.
     PageNumberReused,
+    /// A cursor of a week ago is 410, whatever is kept.
+    ResyncAtWill,
+    /// An erase that was ordered after the backup still deletes the generation that was put back.
+    EraseOrderOutlivesRestore,
+    /// A backup is put back and the epoch stays.
+    RestoreKeepsEpoch,
+    /// A deletion by id does not look at `base_cursor`.
+    DeleteUnseen,
+    /// Who merges passes for the one whose content it is.
+    MergeClaimsWriter,
+    /// Whether a loser is in history already is looked up for those of the first plan only.
+    MarkersOfFirstPlan,
+    /// Where a device stands is written as it was read when the request began.
+    PlaceByLastWriter,
+    /// The position of a push's answer is the head.
+    PushTimeIsHead,
+    /// A deletion and what revived the entry stand on one page.
+    IdTwice,
+    /// History is swept after a week.
+    HistorySwept,
+    /// History comes oldest first.
+    HistoryOldestFirst,
+    /// A version in history has the author of the one that won.
+    HistoryOfTheWinner,
+    /// A version in history has no clock.
+    HistoryWithoutClock,
+    /// An entry has the device that pushed it for its author.
+    AuthorIsSender,
     /// Between: history answers come back empty.
     HistoryDropped,
     /// Between: the last item of a page with more to come is missing.
@@ -68,7 +96,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them; the ten of the plan first.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 40] = [
         Self::CursorByClientTime,
         Self::StaleOverwrite,
         Self::LostMerge,
@@ -91,6 +119,20 @@ impl Bug {
         Self::DigestDrifts,
         Self::ServerCountBeginsAnew,
         Self::PageNumberReused,
+        Self::ResyncAtWill,
+        Self::EraseOrderOutlivesRestore,
+        Self::RestoreKeepsEpoch,
+        Self::DeleteUnseen,
+        Self::MergeClaimsWriter,
+        Self::MarkersOfFirstPlan,
+        Self::PlaceByLastWriter,
+        Self::PushTimeIsHead,
+        Self::IdTwice,
+        Self::HistorySwept,
+        Self::HistoryOldestFirst,
+        Self::HistoryOfTheWinner,
+        Self::HistoryWithoutClock,
+        Self::AuthorIsSender,
         Self::HistoryDropped,
         Self::PageCut,
         Self::FullPageEnds,
@@ -132,6 +174,20 @@ impl Bug {
             Self::DigestDrifts => "digest that misses merges",
             Self::ServerCountBeginsAnew => "the server's count begins anew after an erase",
             Self::PageNumberReused => "a page number given to two places",
+            Self::ResyncAtWill => "410 for a cursor of a week ago",
+            Self::EraseOrderOutlivesRestore => "an erase order that outlives a restore",
+            Self::RestoreKeepsEpoch => "a restore that keeps the epoch",
+            Self::DeleteUnseen => "a deletion of what was not seen",
+            Self::MergeClaimsWriter => "a merge that claims another's content",
+            Self::MarkersOfFirstPlan => "markers looked up for the first plan only",
+            Self::PlaceByLastWriter => "a device's place by its last writer",
+            Self::PushTimeIsHead => "a push's time is the head",
+            Self::IdTwice => "an id twice on a page",
+            Self::HistorySwept => "history swept after a week",
+            Self::HistoryOldestFirst => "history oldest first",
+            Self::HistoryOfTheWinner => "history with the winner's author",
+            Self::HistoryWithoutClock => "history without clocks",
+            Self::AuthorIsSender => "the sender taken for the author",
             Self::HistoryDropped => "history answers dropped",
             Self::PageCut => "last item of a page dropped",
             Self::FullPageEnds => "a full page taken for the last",

@@ -1,15 +1,16 @@
 //! Properties that are looked at from outside, while nobody is in trouble.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::copy::{self, Copy, differences};
+use super::device::Sent;
 use super::ledger::{Violation, violation};
 use super::story::{ENDLESS, Fate, PERSON, Story, short};
-use super::wire::{Answer, Ask, Pull, SpaceStatus, Version};
+use super::wire::{Answer, Ask, Pull, SpaceStatus, Status, Version};
 use super::world::Trouble;
 
 impl Story {
-    async fn look(&mut self, user: &str, ask: Ask) -> Result<Answer, Violation> {
+    pub(super) async fn look(&mut self, user: &str, ask: Ask) -> Result<Answer, Violation> {
         let probe = self.probes.get(user).cloned().unwrap_or_default();
         self.exchange(user, &probe, ask, Fate::Delivered, Trouble::None).await
     }
@@ -48,7 +49,7 @@ impl Story {
         Ok(copy)
     }
 
-    async fn status(&mut self, user: &str) -> Result<SpaceStatus, Violation> {
+    pub(super) async fn status(&mut self, user: &str) -> Result<SpaceStatus, Violation> {
         match self.look(user, Ask::Status).await? {
             Answer::Status(status) => Ok(status),
             other => Err(violation("a status is answered", other.brief())),
@@ -84,26 +85,65 @@ impl Story {
                 format!("{status:?} against {sum:?}"),
             ));
         }
-        let Some(ledger) = self.ledgers.get(user) else { return Ok(stored) };
-        let missing = ledger.missing(&stored, &BTreeMap::new());
-        let ids: BTreeSet<String> = missing.into_iter().map(|(id, _)| id).collect();
-        let mut history: BTreeMap<String, Vec<Version>> = BTreeMap::new();
+        let ids = self.ledgers.get(user).map(|ledger| ledger.histories.ids()).unwrap_or_default();
+        let now = self.world.now();
         for id in ids {
-            if let Answer::History(versions) = self.look(user, Ask::History(id.clone())).await? {
-                history.insert(id, versions);
+            let versions = self.history(user, &id).await?;
+            if let Some(ledger) = self.ledgers.get_mut(user) {
+                ledger.history(&id, &versions, now)?;
             }
         }
         let Some(ledger) = self.ledgers.get(user) else { return Ok(stored) };
-        match ledger.missing(&stored, &history).first() {
+        match ledger.missing(&stored).first() {
             None => Ok(stored),
             Some((id, data)) => {
                 let shown: String = data.chars().take(24).collect();
                 let text = format!(
-                    "{id}: {shown} was acknowledged, and is neither an ancestor of what is stored nor in history"
+                    "{id}: {shown} ({}) was acknowledged, and is neither an ancestor of what is stored nor in history",
+                    ledger.origin(data)
                 );
                 Err(violation("no silent loss", text))
             }
         }
+    }
+
+    pub(super) async fn history(&mut self, user: &str, id: &str) -> Result<Vec<Version>, Violation> {
+        match self.look(user, Ask::History(id.to_owned())).await? {
+            Answer::History(versions) => Ok(versions),
+            other => Err(violation("a history is answered", other.brief())),
+        }
+    }
+
+    /// A deletion by id with `base_cursor` deletes nothing but what its device wrote, or a pull had brought.
+    pub(super) async fn deletions_were_seen(
+        &mut self,
+        at: usize,
+        sent: &Sent,
+        answer: &Answer,
+    ) -> Result<(), Violation> {
+        let Answer::Pushed(pushed) = answer else { return Ok(()) };
+        let user = self.devices[at].user.clone();
+        let results = sent.changes.iter().zip(&pushed.results).filter(|(change, verdict)| {
+            sent.push.base_cursor.is_some() && change.is_by_id() && verdict.status == Status::Applied
+        });
+        for (change, verdict) in results {
+            let versions = self.history(&user, &change.id).await?;
+            let deleted = versions
+                .iter()
+                .find(|version| Some(version.seq) == verdict.seq && version.reason == "deleted")
+                .map(|version| version.encrypted_data.as_str());
+            let device = &self.devices[at];
+            match deleted {
+                Some(data) if device.seen.contains(data) => {}
+                Some(data) => {
+                    let shown: String = data.chars().take(24).collect();
+                    let text = format!("{} deleted {} of {shown}, which it never pulled", short(&device.id), change.id);
+                    return Err(violation("a deletion by id deletes what its device has seen", text));
+                }
+                None => return Err(violation("what is deleted goes to history", format!("{} does not", change.id))),
+            }
+        }
+        Ok(())
     }
 
     /// Pages of 1, 7 and 1,000 bring the same, from the beginning and from a place in between.
@@ -139,30 +179,6 @@ impl Story {
         Ok(())
     }
 
-    /// The same push again changes nothing.
-    pub(super) async fn push_twice(&mut self, at: usize) -> Result<(), Violation> {
-        let sent = self.devices[at].push(20);
-        if sent.changes.is_empty() {
-            return Ok(());
-        }
-        let (user, device) = (self.devices[at].user.clone(), self.devices[at].id.clone());
-        let before = self.ledgers[&user].known();
-        let ask = Ask::Push(sent.push.clone());
-        let answer = self.exchange(&user, &device, ask.clone(), Fate::Delivered, Trouble::None).await?;
-        self.heard_push(at, &before, &sent, &answer)?;
-        if !matches!(answer, Answer::Pushed(_)) {
-            return Ok(());
-        }
-        let once = self.status(&user).await?;
-        self.exchange(&user, &device, ask, Fate::Delivered, Trouble::None).await?;
-        let twice = self.status(&user).await?;
-        if once == twice {
-            Ok(())
-        } else {
-            Err(violation("push twice is push once", format!("{once:?}, then {twice:?}")))
-        }
-    }
-
     /// Several devices ask at the same moment.
     pub(super) async fn together(&mut self) -> Result<(), Violation> {
         let mut chosen: Vec<usize> = (0..self.devices.len()).collect();
@@ -194,10 +210,13 @@ impl Story {
         self.requests += asked.len();
         for (((at, sent), (user, device, ask)), answer) in chosen.iter().zip(&sents).zip(&asked).zip(&answers) {
             self.note(format!("together ({trouble:?}): {} {}", short(device), answer.brief()));
-            super::exchange::expected(ask, answer, trouble)?;
+            self.judge(user, ask, answer, trouble)?;
             let before = before.get(user).cloned().unwrap_or_default();
             match (sent, answer) {
-                (Some(sent), answer) => self.heard_push(*at, &before, sent, answer)?,
+                (Some(sent), answer) => {
+                    self.heard_push(*at, &before, sent, answer)?;
+                    self.deletions_were_seen(*at, sent, answer).await?;
+                }
                 (None, Answer::Pulled(page)) => {
                     self.heard_page(*at, &before, page)?;
                 }
@@ -219,7 +238,7 @@ impl Story {
         let push = super::orders::push(&probe, name, &writes, &orders);
         if let Some(ledger) = self.ledgers.get_mut(PERSON) {
             for entry in &push.entries {
-                ledger.made(&entry.id, &entry.encrypted_data, Vec::new());
+                ledger.made(&entry.id, &entry.device_id, &entry.encrypted_data, Vec::new());
             }
         }
         let answer = self.look(PERSON, Ask::Push(push)).await?;
@@ -230,10 +249,7 @@ impl Story {
         let mut outcomes = Vec::new();
         for order in 0..orders.len() {
             let id = super::orders::id(name, order);
-            let history = match self.look(PERSON, Ask::History(id.clone())).await? {
-                Answer::History(versions) => versions,
-                _ => Vec::new(),
-            };
+            let history = self.history(PERSON, &id).await?;
             outcomes.push((stored.get(&id).cloned(), history));
         }
         super::orders::judge(&writes, &orders, &outcomes, deletes)

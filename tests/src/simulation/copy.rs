@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use satchel_domain::sync::{Content, VectorClock};
 use sha2::{Digest, Sha256};
 
-use super::wire::{Pulled, SpaceStatus, Stored};
+use super::wire::{Pulled, SpaceStatus, Stored, Tombstone};
 
 /// A version a device holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub struct Held {
     pub deleted: bool,
     /// The commit it came with.
     pub seq: u64,
+    /// Who wrote it; nobody where it is not told.
+    pub author: String,
+    /// By its author's clock.
+    pub updated_at: i64,
 }
 
 impl From<&Stored> for Held {
@@ -27,7 +31,16 @@ impl From<&Stored> for Held {
             data: entry.encrypted_data.clone(),
             deleted: entry.is_deleted,
             seq: entry.seq,
+            author: entry.device_id.clone(),
+            updated_at: entry.updated_at,
         }
+    }
+}
+
+impl From<&Tombstone> for Held {
+    fn from(dead: &Tombstone) -> Self {
+        let (clock, seq) = (dead.vector_clock.clone(), dead.seq);
+        Self { clock, data: String::new(), deleted: true, seq, author: String::new(), updated_at: 0 }
     }
 }
 
@@ -37,11 +50,7 @@ pub type Copy = BTreeMap<String, Held>;
 /// What a page brings.
 pub fn items(page: &Pulled) -> impl Iterator<Item = (String, Held)> {
     let live = page.entries.iter().map(|entry| (entry.id.clone(), Held::from(entry)));
-    let dead = page.tombstones.iter().map(|dead| {
-        let held = Held { clock: dead.vector_clock.clone(), data: String::new(), deleted: true, seq: dead.seq };
-        (dead.id.clone(), held)
-    });
-    live.chain(dead)
+    live.chain(page.tombstones.iter().map(|dead| (dead.id.clone(), Held::from(dead))))
 }
 
 /// XOR over (id, clock, ciphertext) of the live entries.

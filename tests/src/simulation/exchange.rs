@@ -1,6 +1,8 @@
 //! Requests on their way, and what their answers do: to the device, to the ledger, to the trace.
 
-use super::device::Sent;
+use std::collections::BTreeSet;
+
+use super::device::{Kind, Sent};
 use super::ledger::{Known, Violation, violation};
 use super::story::{ENDLESS, Fate, Story, short};
 use super::wire::{Answer, Ask, Pull, Pulled};
@@ -38,7 +40,7 @@ impl Story {
         if !is_in_the_middle(&ask, &answer) {
             self.note(format!("{} {what}{how}: {fate:?}, {}", short(device), answer.brief()));
         }
-        expected(&ask, &answer, trouble)?;
+        self.judge(user, &ask, &answer, trouble)?;
         Ok(if fate == Fate::AnswerLost { Answer::Lost } else { answer })
     }
 
@@ -48,10 +50,15 @@ impl Story {
         if sent.changes.is_empty() {
             return Ok(());
         }
-        let (user, device) = (self.devices[at].user.clone(), self.devices[at].id.clone());
+        let device = &self.devices[at];
+        // Without clocks a repetition is an edit: who goes on from a push's answer has a network that repeats nothing.
+        let repeats = matches!(fate, Fate::Late | Fate::Twice) && device.kind == Kind::SeedBare && device.trusts_push;
+        let fate = if repeats { Fate::Delivered } else { fate };
+        let (user, device) = (device.user.clone(), device.id.clone());
         let before = self.ledgers[&user].known();
         let answer = self.exchange(&user, &device, Ask::Push(sent.push.clone()), fate, trouble).await?;
-        self.heard_push(at, &before, &sent, &answer)
+        self.heard_push(at, &before, &sent, &answer)?;
+        self.deletions_were_seen(at, &sent, &answer).await
     }
 
     /// A device pulls, page by page, at most so many.
@@ -72,7 +79,6 @@ impl Story {
             let answer = self.exchange(&user, &device, Ask::Pull(pull.clone()), fate, trouble).await?;
             match answer {
                 Answer::Pulled(answer) => {
-                    page_is_sound(&pull, &answer)?;
                     if self.heard_page(at, &before, &answer)? {
                         return Ok(());
                     }
@@ -88,9 +94,19 @@ impl Story {
     }
 
     pub(super) fn arrives(&mut self, user: &str, ask: &Ask) {
+        let now = self.world.now();
         if let (Ask::Push(push), Some(ledger)) = (ask, self.ledgers.get_mut(user)) {
-            ledger.arrived(push);
+            ledger.arrived(push, now);
         }
+    }
+
+    /// What any answer to any request is judged by.
+    pub(super) fn judge(&mut self, user: &str, ask: &Ask, answer: &Answer, trouble: Trouble) -> Result<(), Violation> {
+        expected(ask, answer, trouble)?;
+        if let (Ask::Pull(pull), Answer::Pulled(page)) = (ask, answer) {
+            page_is_sound(pull, page)?;
+        }
+        self.promises.answered(user, ask, answer, self.world.now())
     }
 
     /// Takes a page; whether it was the last.
@@ -131,7 +147,7 @@ impl Story {
                 let made = self.devices[at].pushed(sent, pushed, &mut merges);
                 self.contents = contents;
                 for (id, data, parents) in made {
-                    ledger.made(&id, &data, parents);
+                    ledger.made(&id, &self.devices[at].id, &data, parents);
                 }
                 Ok(())
             }
@@ -169,13 +185,14 @@ pub(super) fn describe(ask: &Ask) -> String {
     }
 }
 
-/// Pages between the first and the last of a pull would fill the trace.
+/// Histories, and pages between the first and the last of a pull, would fill the trace.
 fn is_in_the_middle(ask: &Ask, answer: &Answer) -> bool {
-    matches!((ask, answer), (Ask::Pull(pull), Answer::Pulled(page)) if pull.cursor.is_some() && page.has_more)
+    matches!(ask, Ask::History(_))
+        || matches!((ask, answer), (Ask::Pull(pull), Answer::Pulled(page)) if pull.cursor.is_some() && page.has_more)
 }
 
 /// Only what `design/sync.md` allows may be answered.
-pub(super) fn expected(ask: &Ask, answer: &Answer, trouble: Trouble) -> Result<(), Violation> {
+fn expected(ask: &Ask, answer: &Answer, trouble: Trouble) -> Result<(), Violation> {
     let in_trouble = trouble != Trouble::None;
     let allowed = match (ask, answer) {
         (_, Answer::Refused { status: 503, .. } | Answer::Lost) => in_trouble,
@@ -190,6 +207,9 @@ pub(super) fn expected(ask: &Ask, answer: &Answer, trouble: Trouble) -> Result<(
 fn page_is_sound(pull: &Pull, page: &Pulled) -> Result<(), Violation> {
     let limit = if pull.cursor.is_none() && pull.last_sync_at.is_some() { 1_000 } else { pull.limit };
     let ids: Vec<&String> = page.tombstones.iter().map(|dead| &dead.id).collect();
+    let mut told = BTreeSet::new();
+    let mut all_ids = page.entries.iter().map(|entry| &entry.id).chain(ids.iter().copied());
+    let twice = all_ids.find(|id| !told.insert(*id));
     let stuck = page.items() == 0 && page.has_more && pull.cursor.as_ref() == Some(&page.cursor);
     let is_position = |at: u64| at >= 1_000_000;
     let back = pull.cursor.is_none()
@@ -201,6 +221,8 @@ fn page_is_sound(pull: &Pull, page: &Pulled) -> Result<(), Violation> {
         "a page holds no more than its limit"
     } else if ids != page.deleted_ids.iter().collect::<Vec<_>>() {
         "deleted_ids are the tombstones"
+    } else if twice.is_some() {
+        "an id stands once on a page"
     } else if page.complete == page.has_more {
         "a page is the last or has more"
     } else if stuck {

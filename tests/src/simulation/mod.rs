@@ -9,8 +9,9 @@
 //! | --- | --- |
 //! | `story`, `exchange` | the steps, and what becomes of requests on their way |
 //! | `checks`, `orders` | the properties that are looked at from outside |
+//! | `repeats`, `restore` | requests again and at once, and a backup that is put back |
 //! | `device` | a faithful client: modern, or one of the seed, with clocks or without |
-//! | `ledger` | what was made, acknowledged and told; the properties each answer is judged by |
+//! | `ledger`, `histories`, `promises` | what was made, acknowledged and told; the properties each answer is judged by |
 //! | `world`, `real`, `shadow` | the server: the local stack in this process, alone or beside the model |
 //! | `model` | the server as plain code, with room for a planted mistake |
 //! | `bug`, `planted` | the mistakes, and how many seeds it takes to catch each |
@@ -18,19 +19,24 @@
 //! # Limits
 //! tokio's clock is paused: pauses and time-outs take no time, and a seed gives the same story wherever it runs, but for
 //! requests under way together. The `capacity` fault counts real seconds, so it has tests of its own
-//! (`functions/sync/tests/api/trouble.rs`).
+//! (`functions/sync/tests/api/trouble.rs`, `layer.rs`). After a restore no history tells of what had lost to a version of
+//! the future that is lost: from then on what a stored clock has seen counts as safe.
 
 pub mod bug;
 mod checks;
 pub mod copy;
 pub mod device;
 mod exchange;
+mod histories;
 pub mod ledger;
 pub mod model;
 pub mod orders;
 pub mod planted;
+mod promises;
 pub mod random;
 mod real;
+mod repeats;
+mod restore;
 mod shadow;
 mod story;
 pub mod wire;

@@ -4,9 +4,10 @@
 //! calls the steps before it made.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::Router;
 use axum::body::Body;
 use futures_util::future::join_all;
@@ -18,7 +19,7 @@ use satchel_outbound::Http;
 use satchel_testkit::{Options, Session, Stack};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::ledger::{Violation, violation};
@@ -29,6 +30,9 @@ use super::world::Trouble;
 
 /// An access token lives 15 minutes; a new one is taken a little before.
 const TOKEN_AGE: i64 = 800;
+/// The table and the queue by their ids in the template.
+const TABLE: &str = "SyncTable";
+const ERASE_QUEUE: &str = "SyncEraseQueue";
 /// When a client gives up what hangs.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Largest body Lambda returns, in bytes of an escaped text.
@@ -40,8 +44,15 @@ pub(super) struct Real {
     users: RefCell<BTreeMap<String, String>>,
     /// The function as it was deployed with a higher `StoreEpoch`, and that.
     raised: RefCell<Option<(Router, u64)>>,
+    /// What the table held.
+    backup: RefCell<Vec<Item>>,
+    /// Generations that were ordered to be erased: an order may always be delivered once more.
+    orders: RefCell<Vec<(String, u64)>>,
     shadow: Option<RefCell<Shadow>>,
 }
+
+/// A row as DynamoDB has it.
+type Item = HashMap<String, AttributeValue>;
 
 /// A request, ready to be sent.
 struct Ready {
@@ -55,7 +66,15 @@ impl Real {
     pub(super) async fn start(seed: u64, model: Option<ModelServer>) -> Self {
         let stack = Stack::with(Options::default().seed(seed)).await;
         let shadow = model.map(|model| RefCell::new(Shadow::new(model)));
-        Self { stack, sessions: RefCell::default(), users: RefCell::default(), raised: RefCell::default(), shadow }
+        Self {
+            stack,
+            sessions: RefCell::default(),
+            users: RefCell::default(),
+            raised: RefCell::default(),
+            backup: RefCell::default(),
+            orders: RefCell::default(),
+            shadow,
+        }
     }
 
     pub(super) fn now(&self) -> i64 {
@@ -90,7 +109,61 @@ impl Real {
         token
     }
 
+    async fn items(&self) -> Result<Vec<Item>, Violation> {
+        let scan = self.stack.dynamodb().scan().table_name(self.stack.table(TABLE)).consistent_read(true);
+        let items = scan.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+        items.map_err(|error| violation("the table can be copied", format!("{error:?}")))
+    }
+
+    pub(super) async fn back_up(&self) -> Result<(), Violation> {
+        self.stack.settle().await;
+        let items = self.items().await?;
+        *self.backup.borrow_mut() = items;
+        if let Some(shadow) = &self.shadow {
+            shadow.borrow_mut().back_up();
+        }
+        Ok(())
+    }
+
+    pub(super) async fn restore(&self) -> Result<(), Violation> {
+        self.stack.settle().await;
+        let broken = |error: &dyn std::fmt::Debug| violation("the copy can be put back", format!("{error:?}"));
+        let key = |item: &Item| -> Item {
+            let named = |name: &str| item.get(name).map(|value| (name.to_owned(), value.clone()));
+            ["pk", "sk"].into_iter().filter_map(named).collect()
+        };
+        let (client, table) = (self.stack.dynamodb(), self.stack.table(TABLE));
+        let wanted = self.backup.borrow().clone();
+        let there = self.items().await?;
+        for item in there.iter().filter(|item| !wanted.iter().any(|wanted| key(wanted) == key(item))) {
+            let delete = client.delete_item().table_name(&table).set_key(Some(key(item)));
+            delete.send().await.map_err(|error| broken(&error))?;
+        }
+        for item in wanted.into_iter().filter(|item| !there.contains(item)) {
+            let put = client.put_item().table_name(&table).set_item(Some(item));
+            put.send().await.map_err(|error| broken(&error))?;
+        }
+        self.raise_epoch_of_functions().await?;
+        if let Some(shadow) = &self.shadow {
+            shadow.borrow_mut().restore();
+        }
+        let orders = self.orders.borrow().clone();
+        for (space, generation) in orders {
+            self.stack.send(ERASE_QUEUE, &json!({ "space": space, "generation": generation })).await;
+        }
+        self.stack.settle().await;
+        Ok(())
+    }
+
     pub(super) async fn raise_epoch(&self) -> Result<(), Violation> {
+        self.raise_epoch_of_functions().await?;
+        if let Some(shadow) = &self.shadow {
+            shadow.borrow_mut().raise_epoch();
+        }
+        Ok(())
+    }
+
+    async fn raise_epoch_of_functions(&self) -> Result<(), Violation> {
         let store = self.raised.borrow().as_ref().map_or(1, |(_, epoch)| *epoch) + 1;
         let block =
             self.stack.template().functions().iter().find(|function| function.binary == satchel_sync::HTTP.name);
@@ -107,9 +180,6 @@ impl Real {
         match (satchel_sync::HTTP.build)(env).await {
             Ok(Entry::Http(router)) => {
                 *self.raised.borrow_mut() = Some((router, store));
-                if let Some(shadow) = &self.shadow {
-                    shadow.borrow_mut().raise_epoch();
-                }
                 Ok(())
             }
             Ok(Entry::Event(_)) => Err(violation("the function sync takes requests", "it takes events")),
@@ -142,6 +212,11 @@ impl Real {
         for ((user, device, ask), answer) in asked.iter().zip(answers) {
             let (status, body) = answer?;
             let answer = read(ask, status, &body)?;
+            if let Answer::Erased { epoch } = &answer {
+                let now = epoch.split_once('.').and_then(|(_, generation)| generation.parse::<u64>().ok()).unwrap_or(0);
+                let space = self.users.borrow().get(user).cloned().unwrap_or_default();
+                self.orders.borrow_mut().push((space, now.saturating_sub(1)));
+            }
             if let Some(shadow) = &self.shadow {
                 shadow.borrow_mut().compare(user, device, ask, &answer, self.now())?;
             }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::Plan;
 use super::device::{Device, Kind};
 use super::ledger::{Ledger, Violation, violation};
+use super::promises::Promises;
 use super::random::Random;
 use super::wire::{Answer, Ask};
 use super::world::{Backend, Trouble, World};
@@ -16,7 +17,7 @@ pub(super) const PERSON: &str = "ada";
 /// Somebody else, who uses the same entry ids.
 pub(super) const STRANGER: &str = "eve";
 /// Lines of the trace that are kept.
-const TRACE: usize = 100;
+const TRACE: usize = 150;
 /// Pages a pull may have before it is taken for endless.
 pub(super) const ENDLESS: usize = 5_000;
 
@@ -47,6 +48,9 @@ pub(super) struct Story {
     /// Cursors that a probe was given, to go on from later.
     pub(super) old_cursors: Vec<String>,
     pub(super) late: Vec<(String, String, Ask)>,
+    pub(super) promises: Promises,
+    /// What was known when the copy was made that may be put back.
+    pub(super) backup: Option<BTreeMap<String, Ledger>>,
     trace: Trace,
     pub(super) requests: usize,
     pub(super) contents: u64,
@@ -67,10 +71,12 @@ enum Step {
     Join,
     Erase,
     RaiseEpoch,
+    Restore,
     Reinstall,
     Audit,
     Pages,
     Twice,
+    Overlap,
     Orders,
 }
 
@@ -86,6 +92,8 @@ impl Story {
             probes: BTreeMap::new(),
             old_cursors: Vec::new(),
             late: Vec::new(),
+            promises: Promises::default(),
+            backup: None,
             trace,
             requests: 0,
             contents: 0,
@@ -115,9 +123,9 @@ impl Story {
         let modern = if self.begins_anew() { 1 } else { 6 };
         let drawn = self.random.weighted(&[(modern, Kind::Modern), (2, Kind::SeedClocked), (2, Kind::SeedBare)]);
         let mut device = Device::new(user, &id, kind.or(drawn).unwrap_or(Kind::Modern));
-        // Without clocks a late repetition may win over a newer version, and a push's answer goes past one's own commits.
-        device.trusts_push = device.kind == Kind::SeedClocked && self.random.chance(50);
+        device.trusts_push = device.kind != Kind::Modern && self.random.chance(50);
         device.rejects = device.kind == Kind::Modern && self.random.chance(15);
+        device.deletes_by_id = device.kind == Kind::Modern && self.random.chance(35);
         self.note(format!("{} joins: {user}, {:?}, rejects {}", short(&id), device.kind, device.rejects));
         self.devices.push(device);
     }
@@ -155,10 +163,12 @@ impl Story {
             (6, Step::Join),
             (rare(30), Step::Erase),
             (rare(12), Step::RaiseEpoch),
+            (rare(45), Step::Restore),
             (if self.begins_anew() { 60 } else { 4 }, Step::Reinstall),
             (12, Step::Audit),
             (8, Step::Pages),
             (25, Step::Twice),
+            (if twin { 0 } else { 35 }, Step::Overlap),
             (8, Step::Orders),
         ];
         let step = self.random.weighted(&weights).unwrap_or(Step::Wait);
@@ -205,7 +215,9 @@ impl Story {
             Step::RaiseEpoch => {
                 self.note("StoreEpoch is raised");
                 self.world.raise_epoch().await?;
+                self.epoch_ends();
             }
+            Step::Restore => self.restore().await?,
             Step::Reinstall => {
                 self.note(format!("{} has lost its place", short(&self.devices[at].id)));
                 self.devices[at].resync();
@@ -215,6 +227,7 @@ impl Story {
             }
             Step::Pages => self.pages().await?,
             Step::Twice => self.push_twice(at).await?,
+            Step::Overlap => self.overlap(at).await?,
             Step::Orders => self.orders().await?,
         }
         Ok(())
@@ -225,6 +238,10 @@ impl Story {
         self.note("the end: the network is well");
         while !self.late.is_empty() {
             self.deliver_late().await?;
+        }
+        // Only a full pull tells a device what a restore has lost, and what it has to bring up again.
+        for at in 0..self.devices.len() {
+            self.pull(at, 1_000, ENDLESS, Fate::Delivered, Trouble::None).await?;
         }
         for at in 0..self.devices.len() {
             for _ in 0..40 {
@@ -244,7 +261,8 @@ impl Story {
         self.converged().await?;
         self.pages().await?;
         self.audit(PERSON).await?;
-        self.audit(STRANGER).await.map(drop)
+        self.audit(STRANGER).await?;
+        if self.random.chance(30) { self.losers().await } else { Ok(()) }
     }
 
     /// Whether this is a story of clients that begin anew again and again.
@@ -275,7 +293,7 @@ impl Story {
         (fate.unwrap_or(Fate::Delivered), trouble)
     }
 
-    fn edit(&mut self, at: usize, count: usize) {
+    pub(super) fn edit(&mut self, at: usize, count: usize) {
         let shown = self.devices[at].shown();
         let first = self.random.below(400);
         for number in 0..count {
@@ -296,7 +314,7 @@ impl Story {
                 self.note(format!("{} edits {id}: {}", short(&self.devices[at].id), brief(&data)));
             }
             if let Some(ledger) = self.ledgers.get_mut(&user) {
-                ledger.made(&id, &data, parents);
+                ledger.made(&id, &self.devices[at].id, &data, parents);
             }
         }
         if count > 1 {
@@ -321,19 +339,16 @@ impl Story {
         }
         let (user, device, ask) = self.late.remove(self.random.below(self.late.len()));
         self.arrives(&user, &ask);
-        let answer = self.world.ask(&[(user, device.clone(), ask.clone())], Trouble::None).await?;
+        let answer = self.world.ask(&[(user.clone(), device.clone(), ask.clone())], Trouble::None).await?;
         self.requests += 1;
-        let answer = answer.first().map_or_else(String::new, Answer::brief);
-        self.note(format!("late: {} {}: {answer}", short(&device), super::exchange::describe(&ask)));
-        Ok(())
+        let answer = answer.first().cloned().unwrap_or(Answer::Lost);
+        self.note(format!("late: {} {}: {}", short(&device), super::exchange::describe(&ask), answer.brief()));
+        self.judge(&user, &ask, &answer, Trouble::None)
     }
 
     async fn offline(&mut self) -> Result<(), Violation> {
         for user in [PERSON, STRANGER] {
-            let stored = self.audit(user).await?;
-            if let Some(ledger) = self.ledgers.get_mut(user) {
-                ledger.settle(&stored);
-            }
+            self.audit(user).await?;
         }
         let days = self.random.pick(&[8, 8, 20, 35, 185]);
         self.note(format!("{days} days pass"));
@@ -341,13 +356,14 @@ impl Story {
         Ok(())
     }
 
-    async fn erase(&mut self) -> Result<(), Violation> {
+    pub(super) async fn erase(&mut self) -> Result<(), Violation> {
         let Some(at) = self.devices.iter().position(|device| device.user == PERSON) else { return Ok(()) };
         let device = self.devices[at].id.clone();
         self.exchange(PERSON, &device, Ask::Erase, Fate::Delivered, Trouble::None).await?;
         if let Some(ledger) = self.ledgers.get_mut(PERSON) {
             ledger.erased();
         }
+        self.promises.void(PERSON);
         let ids = self.devices[at].shown();
         self.devices[at].synced.clear();
         self.devices[at].outbox.clear();
@@ -360,7 +376,7 @@ impl Story {
             let now = self.world.now();
             let parents = self.devices[at].change(&id, Some(data.clone()), now, false);
             if let Some(ledger) = self.ledgers.get_mut(PERSON) {
-                ledger.made(&id, &data, parents);
+                ledger.made(&id, &device, &data, parents);
             }
         }
         Ok(())

@@ -170,10 +170,14 @@ pub struct SpaceStatus {
 }
 
 /// A version in history.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[expect(missing_docs, reason = "the names of the API")]
 pub struct Version {
+    pub device_id: String,
     pub encrypted_data: String,
+    pub vector_clock: VectorClock,
+    pub updated_at: i64,
+    pub seq: u64,
     pub reason: String,
     pub kept_until: i64,
 }

@@ -118,6 +118,34 @@ impl World {
         }
     }
 
+    /// Copies what it holds.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn back_up(&self) -> Result<(), Violation> {
+        match &self.server {
+            Server::Real(real) => real.back_up().await,
+            Server::Model { model, .. } => {
+                model.borrow_mut().back_up();
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts the copy back and raises `StoreEpoch`; orders to erase that are under way arrive after that.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub async fn restore(&self) -> Result<(), Violation> {
+        match &self.server {
+            Server::Real(real) => real.restore().await,
+            Server::Model { model, .. } => {
+                model.borrow_mut().restore();
+                Ok(())
+            }
+        }
+    }
+
     /// The answers to requests that are under way together.
     ///
     /// # Errors
@@ -131,7 +159,13 @@ impl World {
                     _ => None,
                 };
                 let mut model = model.borrow_mut();
-                asked.iter().map(|(user, device, ask)| model.ask(user, device, ask, now.get(), crash)).collect()
+                if asked.len() > 1 {
+                    model.together();
+                }
+                let ask = |(user, device, ask): &(String, String, Ask)| model.ask(user, device, ask, now.get(), crash);
+                let answers = asked.iter().map(ask).collect();
+                model.apart();
+                answers
             }
         };
         let between = |(answer, (_, _, ask)): (Answer, &(String, String, Ask))| match self.between {

@@ -78,7 +78,7 @@ pub(crate) async fn request(State(app): State<App>, caller: RecentCaller) -> Api
         None => {
             limits::count(&app.accounts, &app.limits.export_account, caller.user.as_str(), now).await?;
             let export = Export::new(app.core.ids.next(), now);
-            match exports::request(&app.accounts, &caller.user, &export).await {
+            match exports::request(&app.accounts, &caller, &export).await {
                 Ok(()) => export.export_id,
                 Err(Cancelled::Condition(_)) => return Err(Error::NotFound("account").into()),
                 Err(other) => return Err(Error::from(other).into()),

@@ -85,7 +85,7 @@ pub(crate) async fn add(
         }
         let data = json!({ "user_id": caller.user, "provider": input.provider, "device_id": caller.device });
         let event = Event::new(app.core.ids.next::<EventId>(), events::LINKED, data, now);
-        match accounts::link(&app.accounts, &caller.user, (input.provider, &subject), &event, now).await {
+        match accounts::link(&app.accounts, &caller, (input.provider, &subject), &event, now).await {
             Ok(()) => {
                 let mut account = account;
                 account.links.insert(input.provider.as_str().to_owned(), subject);
@@ -123,7 +123,7 @@ pub(crate) async fn take(
         let subject = links.get(&provider).map(String::as_str).unwrap_or_default();
         let data = json!({ "user_id": caller.user, "provider": provider, "device_id": caller.device });
         let event = Event::new(app.core.ids.next::<EventId>(), events::UNLINKED, data, now);
-        match accounts::unlink(&app.accounts, &account, (provider, subject), &event).await {
+        match accounts::unlink(&app.accounts, &account, &caller, (provider, subject), &event).await {
             Ok(()) => return Ok(StatusCode::NO_CONTENT),
             Err(cancelled) => retry.after(cancelled).await?,
         }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use satchel_domain::account::Profile;
+use satchel_domain::entitlements::store_account_token;
 use satchel_domain::identity::Provider;
 use satchel_domain::ids::UserId;
 use satchel_domain::time::from_unix;
@@ -43,7 +44,7 @@ pub(crate) struct Me {
     customer_id: Option<String>,
     /// A UUID to give to the stores along with a purchase (`appAccountToken`, `obfuscatedAccountId`).
     #[schema(example = "6b2f0f5e-4c5b-4d0e-9d0b-0c7f3a9b1c2d")]
-    store_account_token: String,
+    store_account_token: Option<String>,
     /// The ways to sign in.
     providers: Vec<Provider>,
     /// When the account was made, RFC 3339.
@@ -132,6 +133,10 @@ pub(crate) async fn erase(State(app): State<App>, caller: RecentCaller) -> ApiRe
         // Asked for twice: it is under way.
         let Some(account) = account else { return Ok(StatusCode::ACCEPTED) };
         let live = sessions::list_live(&app.accounts, &caller.user).await?;
+        // Its end would change the account's revision, on which the transaction depends.
+        if !live.iter().any(|session| session.session_id == caller.session) {
+            return Err(accounts::ended().into());
+        }
         let event = Event::new(app.core.ids.next(), events::ERASING, json!({ "user_id": caller.user }), now);
         match erasing::begin(&app.accounts, &account, &live, &event, now).await {
             Ok(()) => return Ok(StatusCode::ACCEPTED),
@@ -143,6 +148,7 @@ pub(crate) async fn erase(State(app): State<App>, caller: RecentCaller) -> ApiRe
 fn view(account: Account) -> Me {
     let providers = account.providers().into_keys().collect();
     Me {
+        store_account_token: store_account_token(&account.user_id),
         user_id: account.user_id,
         name: account.name,
         email: account.email,
@@ -151,7 +157,6 @@ fn view(account: Account) -> Me {
         locale: account.locale,
         timezone: account.timezone,
         customer_id: account.customer_id,
-        store_account_token: account.store_account_token,
         providers,
         created_at: from_unix(account.created_at),
     }

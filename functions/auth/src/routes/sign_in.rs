@@ -8,11 +8,11 @@ use satchel_domain::ids::{DeviceId, UserId};
 use satchel_domain::session::Platform;
 use satchel_domain::{Error, FieldError, Result, Timestamp};
 use satchel_inbound::http::{ApiResult, ClientAddress, Input, Problem};
+use satchel_store::accounts;
 use serde::{Deserialize, Serialize};
 
 use super::Usual;
 use crate::app::App;
-use crate::apple::Granted;
 use crate::arrival::{Arrival, Arrived};
 use crate::limits;
 use crate::tokens::{self, Tokens};
@@ -142,9 +142,15 @@ async fn sign_in(app: &App, provider: Provider, address: &ClientAddress, input: 
     )
     .await?;
 
-    let granted = exchange(app, &identity, input.authorization_code.as_deref(), now).await;
-    let arrival = Arrival { app, identity: &identity, name: input.name, device: &input.device, granted, now };
+    let arrival = Arrival { app, identity: &identity, name: input.name, device: &input.device, now };
     let Arrived { account, session, refresh, is_new_user } = arrival.settle().await?;
+    // Only now: a code is good for one exchange, and a sign-in that failed comes again with the same one.
+    if let Some(code) = &input.authorization_code
+        && let Err(error) = exchange(app, &identity, &session.user_id, code, now).await
+    {
+        let error = satchel_inbound::http::error::causes(&error);
+        tracing::warn!(%error, metric = "AppleCodeLost", "an authorization code of Apple could not be exchanged");
+    }
     Ok(SignedIn {
         tokens: tokens::pair(app, &account, &session, &refresh, now)?,
         user_id: session.user_id,
@@ -153,17 +159,15 @@ async fn sign_in(app: &App, provider: Provider, address: &ClientAddress, input: 
     })
 }
 
-/// Apple's token for its authorization code. The code is a help for a later day, so nothing of it fails the sign-in.
-async fn exchange(app: &App, identity: &Identity, code: Option<&str>, now: Timestamp) -> Option<Granted> {
-    let (Provider::Apple, Some(apple), Some(code)) = (identity.provider, &app.apple, code) else { return None };
-    match apple.exchange(&identity.audience, code, now).await {
-        Ok(granted) => Some(granted),
-        Err(error) => {
-            let error = satchel_inbound::http::error::causes(&error);
-            tracing::warn!(%error, metric = "AppleCodeLost", "an authorization code of Apple could not be exchanged");
-            None
-        }
+/// Keeps Apple's token for its authorization code. It is a help for a later day, so nothing of it fails the sign-in.
+async fn exchange(app: &App, identity: &Identity, user: &UserId, code: &str, now: Timestamp) -> Result<()> {
+    let (Provider::Apple, Some(apple)) = (identity.provider, &app.apple) else { return Ok(()) };
+    let granted = apple.exchange(identity, code, now).await?;
+    let sealed = apple.seal(user, &granted, app.core.ids.bytes())?;
+    if !accounts::keep_apple_token(&app.accounts, user, &sealed).await? {
+        apple.revoke(user, &sealed, now).await?;
     }
+    Ok(())
 }
 
 impl SignInInput {

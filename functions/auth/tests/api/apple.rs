@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 use p256::pkcs8::EncodePrivateKey as _;
 use satchel_inbound::{Entry, Env, Function, Settings};
@@ -22,6 +24,10 @@ struct Apple {
     jwks: Bytes,
     asked: Mutex<Vec<(String, BTreeMap<String, String>)>>,
     status: Mutex<StatusCode>,
+    /// What it says where it refuses.
+    error: Mutex<&'static str>,
+    /// Whom it takes a code to be of.
+    subject: Mutex<&'static str>,
 }
 
 impl Carrier for Apple {
@@ -32,7 +38,13 @@ impl Carrier for Apple {
         let answer = if request.uri().host() == Some("apple.example") {
             let form = form_urlencoded::parse(request.body()).into_owned().collect();
             self.asked.lock().unwrap().push((request.uri().path().to_owned(), form));
-            let body = json!({ "refresh_token": "r.apple", "access_token": "a", "expires_in": 3600 }).to_string();
+            let claims = URL_SAFE_NO_PAD.encode(json!({ "sub": *self.subject.lock().unwrap() }).to_string());
+            let granted = json!({
+                "refresh_token": "r.apple", "access_token": "a", "expires_in": 3600, "token_type": "Bearer",
+                "id_token": format!("e30.{claims}.c2ln"),
+            });
+            let is_good = self.status.lock().unwrap().is_success();
+            let body = if is_good { granted } else { json!({ "error": *self.error.lock().unwrap() }) }.to_string();
             Response::builder().status(*self.status.lock().unwrap()).body(Bytes::from(body)).unwrap()
         } else {
             Response::new(self.jwks.clone())
@@ -63,7 +75,13 @@ async fn begin() -> (Stack, Arc<Apple>) {
     let secret = json!({ "team_id": "TEAM", "key_id": "KEY", "client_id": "local-apple", "private_key": key.as_str() });
     stack.services().secrets().put(ARN, &secret.to_string());
     let jwks = Bytes::from(stack.local().issuer().jwks().unwrap().to_string());
-    let apple = Apple { jwks, asked: Mutex::default(), status: Mutex::new(StatusCode::OK) };
+    let apple = Apple {
+        jwks,
+        asked: Mutex::default(),
+        status: Mutex::new(StatusCode::OK),
+        error: Mutex::new("invalid_client"),
+        subject: Mutex::new("ada"),
+    };
     (stack, Arc::new(apple))
 }
 
@@ -105,9 +123,13 @@ async fn a_code_becomes_a_sealed_token_that_is_revoked_with_the_account() {
     let Entry::Event(handle) = build(&stack, &satchel_auth::ON_ERASE, &apple).await else { panic!("it takes events") };
     let message = json!({ "user_id": body["user_id"], "revoke": "apple" });
     let event = json!({ "Records": [{ "messageId": "m", "body": message.to_string() }] });
-    *apple.status.lock().unwrap() = StatusCode::TOO_MANY_REQUESTS;
-    let failed = handle(event.clone()).await.unwrap();
-    assert_eq!(failed["batchItemFailures"].as_array().unwrap().len(), 1);
+    // Neither a throttle nor a wrong setting of ours is a revocation.
+    for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::BAD_REQUEST] {
+        *apple.status.lock().unwrap() = status;
+        let failed = handle(event.clone()).await.unwrap();
+        assert_eq!(failed["batchItemFailures"].as_array().unwrap().len(), 1, "{status}");
+        assert!(account(&stack).await.get("apple_token").is_some(), "{status}");
+    }
     apple.asked.lock().unwrap().clear();
 
     *apple.status.lock().unwrap() = StatusCode::OK;
@@ -117,6 +139,32 @@ async fn a_code_becomes_a_sealed_token_that_is_revoked_with_the_account() {
     let asked = apple.asked.lock().unwrap().clone();
     assert_eq!(asked.len(), 1, "a token that is revoked is not revoked again");
     assert_eq!((asked[0].0.as_str(), asked[0].1["token"].as_str()), ("/auth/revoke", "r.apple"));
+    assert!(account(&stack).await.get("apple_token").is_none());
+}
+
+#[tokio::test]
+async fn a_token_that_is_void_already_counts_as_revoked() {
+    let (stack, apple) = begin().await;
+    let body = sign_in(&stack, &apple).await;
+    let bearer = body["access_token"].as_str().unwrap();
+    assert_eq!(stack.delete("/auth/me").bearer(bearer).send().await.status, 202);
+    let Entry::Event(handle) = build(&stack, &satchel_auth::ON_ERASE, &apple).await else { panic!("it takes events") };
+    (*apple.status.lock().unwrap(), *apple.error.lock().unwrap()) = (StatusCode::BAD_REQUEST, "invalid_grant");
+    let message = json!({ "user_id": body["user_id"], "revoke": "apple" });
+    let event = json!({ "Records": [{ "messageId": "m", "body": message.to_string() }] });
+    assert_eq!(handle(event).await.unwrap(), json!({ "batchItemFailures": [] }));
+    assert!(account(&stack).await.get("apple_token").is_none());
+}
+
+#[tokio::test]
+async fn a_code_is_asked_for_once_and_anothers_is_not_kept() {
+    let (stack, apple) = begin().await;
+    *apple.status.lock().unwrap() = StatusCode::BAD_GATEWAY;
+    sign_in(&stack, &apple).await;
+    assert_eq!(apple.asked.lock().unwrap().len(), 1, "a code that was spent once is not tried again");
+    *apple.status.lock().unwrap() = StatusCode::OK;
+    *apple.subject.lock().unwrap() = "eve";
+    sign_in(&stack, &apple).await;
     assert!(account(&stack).await.get("apple_token").is_none());
 }
 

@@ -100,3 +100,20 @@ async fn two_takings_that_race_leave_one_way_in() {
     assert_eq!(statuses, [204, 409]);
     assert_eq!(stack.get("/auth/me").auth(&ada).send().await.ok()["providers"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_session_that_was_ended_opens_no_lasting_way_in() {
+    let stack = Stack::start().await;
+    let (thief, owner) = (stack.sign_in("ada").await, stack.sign_in("ada").await);
+    let ended = stack.delete(&format!("/auth/sessions/{}", thief.device_id)).auth(&owner).send().await;
+    assert_eq!(ended.status, 204);
+    // The access token itself lives on for minutes, and is recent.
+    stack.get("/auth/me").auth(&thief).send().await.ok();
+    let id_token = stack.id_token(json!({ "provider": "apple", "subject": "eve", "nonce": "n" })).await;
+    let body = json!({ "provider": "apple", "id_token": id_token, "nonce": "n" });
+    stack.post("/auth/link").auth(&thief).json(body).send().await.refused(401, "session_revoked");
+    stack.post("/auth/me/export").auth(&thief).json(json!({})).send().await.refused(401, "session_revoked");
+    stack.delete("/auth/me").auth(&thief).send().await.refused(401, "session_revoked");
+    let me = stack.get("/auth/me").auth(&owner).send().await.ok();
+    assert_eq!(me["providers"], json!(["google"]));
+}

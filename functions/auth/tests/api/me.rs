@@ -13,7 +13,9 @@ async fn an_account_says_what_its_person_and_provider_said() {
     assert_eq!((me["email_verified"].clone(), me["locale"].clone()), (json!(true), json!(null)));
     assert_eq!((me["providers"].clone(), me["created_at"].as_str()), (json!(["google"]), Some("2026-01-01T00:00:00Z")));
     assert!(me.get("customer_id").is_none());
+    let entitlements = stack.get("/payments/entitlements").auth(&ada).send().await.ok();
     assert_eq!(me["store_account_token"].as_str().unwrap().len(), 36);
+    assert_eq!(me["store_account_token"], entitlements["store_account_token"], "a purchase names one account");
 }
 
 #[tokio::test]

@@ -77,6 +77,15 @@ async fn an_id_token_that_is_not_believed_signs_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_provider_without_client_ids_is_refused_and_the_other_works() {
+    let stack = Stack::with(Options::default().param("AppleClientIds", "")).await;
+    google(&stack, json!({ "subject": "ada" })).await.ok();
+    let id_token = stack.id_token(json!({ "provider": "apple", "subject": "ada", "nonce": "raw" })).await;
+    let body = json!({ "id_token": id_token, "nonce": "raw", "device": device() });
+    stack.post("/auth/apple").json(body).send().await.refused(401, "invalid_id_token");
+}
+
+#[tokio::test]
 async fn a_replayed_id_token_fails_by_its_nonce() {
     let stack = Stack::start().await;
     let id_token = stack.id_token(json!({ "provider": "google", "subject": "ada", "nonce": "n1" })).await;

@@ -1,7 +1,5 @@
 //! The caller's devices.
 
-use std::collections::BTreeSet;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,13 +10,13 @@ use satchel_domain::ids::DeviceId;
 use satchel_domain::session::EndReason;
 use satchel_domain::{Error, Result};
 use satchel_inbound::http::{ApiResult, Caller, IdempotencyKey, Input, PathId, Problem};
-use satchel_store::devices::{self, Change, DeviceRow, Own};
+use satchel_store::devices::{self, Change, Own};
 use satchel_store::receipts::{self, Look};
-use satchel_store::sessions::{self, Session};
+use satchel_store::sessions;
 use satchel_store::{Cancelled, Retry, Transaction};
 
 use super::wire::{DeviceChange, DeviceIn, DeviceOut, DevicesOut, Done};
-use crate::app::{App, of_session, session_over};
+use crate::app::{App, session_over};
 
 /// Describes the caller's own device.
 ///
@@ -47,7 +45,7 @@ pub(crate) async fn describe(
     if let Some(device) = &input.device_id {
         caller.is_on(device)?;
     }
-    let mut said = input.clone().checked()?;
+    let checked = input.clone().checked()?;
     let own = Own { user: &caller.user, device: &caller.device, session: &caller.session };
     let now = app.core.clock.now();
     let mut retry = Retry::default();
@@ -61,12 +59,12 @@ pub(crate) async fn describe(
                 Look::New(receipt) => receipt,
             };
         let before = devices::get(&app.devices, own.user, own.device).await?;
-        if before.is_none() {
-            said = at_first(&app, own, said).await?;
-        }
+        // Decided anew at each try: where another call was first, what the sign-in said counts no more.
+        let said = if before.is_none() { at_first(&app, own, &checked).await? } else { checked.clone() };
         let mut transaction = Transaction::new();
         devices::describe(&mut transaction, &app.devices, own, before.as_ref(), &said, now).await?;
-        let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+        let was_described = before.as_ref().is_some_and(|row| row.described);
+        let status = if was_described { StatusCode::OK } else { StatusCode::CREATED };
         let answer = DeviceOut::try_from(devices::described(before, own, &said, now))?;
         receipt.stamp(&mut transaction, &app.devices, status.as_u16(), &answer)?;
         match transaction.run(&app.devices).await {
@@ -80,14 +78,15 @@ pub(crate) async fn describe(
 }
 
 /// What a device says for the first time, and for the rest what it said at its sign-in.
-async fn at_first(app: &App, own: Own<'_>, said: Description) -> Result<Description> {
-    let Some(session) = sessions::get(&app.accounts, own.user, own.device).await? else { return Ok(said) };
+async fn at_first(app: &App, own: Own<'_>, said: &Description) -> Result<Description> {
+    // Whom the registry does not know is being erased.
+    let session = sessions::get(&app.accounts, own.user, own.device).await?.ok_or_else(session_over)?;
     if !session.is_live() && session.session_id == *own.session {
         return Err(session_over());
     }
-    let then = of_session(&session);
+    let (said, then) = (said.clone(), session.said());
     Ok(Description {
-        platform: said.platform.or(Some(then.platform)),
+        platform: said.platform.or(then.platform),
         device_name: said.device_name.or(then.device_name),
         device_model: said.device_model.or(then.device_model),
         os_version: said.os_version.or(then.os_version),
@@ -108,15 +107,8 @@ async fn at_first(app: &App, own: Own<'_>, said: Description) -> Result<Descript
     responses((status = 200, description = "The devices in use, last seen first", body = DevicesOut))
 )]
 pub(crate) async fn list(State(app): State<App>, caller: Caller) -> ApiResult<Json<DevicesOut>> {
-    let (rows, live) = futures_util::future::try_join(
-        devices::list(&app.devices, &caller.user),
-        sessions::list_live(&app.accounts, &caller.user),
-    )
-    .await?;
-    let described: BTreeSet<&DeviceId> = rows.iter().map(|row| &row.id).collect();
-    let silent: Vec<DeviceRow> =
-        live.iter().filter(|live| !described.contains(&live.device_id)).map(of_session).collect();
-    let mut rows: Vec<DeviceRow> = rows.into_iter().filter(|row| row.is_active).chain(silent).collect();
+    let mut rows = app.find_all(&caller.user).await?;
+    rows.retain(|row| row.is_active);
     rows.sort_by(|one, other| other.last_seen().cmp(&one.last_seen()).then_with(|| one.id.cmp(&other.id)));
     let devices = rows.into_iter().map(DeviceOut::try_from).collect::<Result<_>>()?;
     Ok(Json(DevicesOut { devices }))
@@ -161,8 +153,9 @@ pub(crate) async fn change(
         None => None,
     };
     let wanted = Change::Wanted { name, push_enabled: input.push_enabled };
-    let row =
-        app.change(&caller.user, &device, &wanted, app.core.clock.now()).await?.ok_or(Error::NotFound("device"))?;
+    let now = app.core.clock.now();
+    app.change(&caller.user, &device, &wanted, now).await?.ok_or(Error::NotFound("device"))?;
+    let row = app.find(&caller.user, &device).await?.ok_or(Error::NotFound("device"))?;
     Ok(Json(DeviceOut::try_from(row)?))
 }
 
@@ -183,15 +176,29 @@ pub(crate) async fn delete(
     PathId(device): PathId<DeviceId>,
 ) -> ApiResult<StatusCode> {
     let now = app.core.clock.now();
-    let session = sessions::get(&app.accounts, &caller.user, &device).await?;
-    let live = session.as_ref().is_some_and(Session::is_live);
-    let session = session.map(|session| session.session_id);
-    // The session last: where this breaks off, it is still live, and the repeated call goes on.
-    let was_there = devices::delete(&app.devices, &caller.user, &device, session.as_ref(), now).await?;
-    if live {
-        sessions::end(&app.accounts, &caller.user, &device, EndReason::DeviceDeleted, now).await?;
+    let mut was_there = false;
+    let mut retry = Retry::default();
+    loop {
+        let session = sessions::get(&app.accounts, &caller.user, &device).await?;
+        let end = session.as_ref().map(|session| (&session.session_id, now));
+        was_there |= devices::delete(&app.devices, &caller.user, &device, end).await?;
+        // The registry last: where this breaks off, the device is still there, and the repeated call goes on.
+        let is_out = match &session {
+            Some(session) if session.is_live() => {
+                sessions::end_this(&app.accounts, session, EndReason::DeviceDeleted, now).await?
+            }
+            Some(ended) if ended.end_reason.is_none_or(EndReason::keeps_device_id) => {
+                sessions::bar_id(&app.accounts, ended).await?
+            }
+            _ if was_there => true,
+            _ => return Err(Error::NotFound("device").into()),
+        };
+        if is_out {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        // The session ended meanwhile, or a sign-in began another: that one goes the same way.
+        retry.after(Cancelled::Condition(Vec::new())).await?;
     }
-    if was_there || live { Ok(StatusCode::NO_CONTENT) } else { Err(Error::NotFound("device").into()) }
 }
 
 /// The person uses the caller's device.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use satchel_domain::devices::{is_online, models};
 use satchel_inbound::http::{ApiResult, Caller, Input, Problem};
-use satchel_store::devices::{self, Change, DeviceRow};
+use satchel_store::devices::{Change, DeviceRow};
 
 use super::wire::{CapabilitiesIn, CapableDevice, CapableOut, Done, HeartbeatIn};
 use crate::App;
@@ -72,7 +72,7 @@ pub(crate) async fn heartbeat(
 )]
 pub(crate) async fn capable(State(app): State<App>, caller: Caller) -> ApiResult<Json<CapableOut>> {
     let now = app.core.clock.unix();
-    let rows = devices::list(&app.devices, &caller.user).await?;
+    let rows = app.find_all(&caller.user).await?;
     let mut devices: Vec<CapableDevice> =
         rows.into_iter().filter(|row| row.can_inference && row.is_active).map(|row| seen(row, now)).collect();
     devices.sort_by(|one, other| {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use satchel_domain::sync::Cursor;
-use satchel_domain::sync::cursor::{Place, Position, resync};
+use satchel_domain::sync::cursor::{self, Next, Place, Position, resync};
 use satchel_domain::{Error, Result};
 use satchel_store::keys;
 use satchel_store::sync::{Commit, EntryRow};
@@ -15,12 +15,8 @@ use crate::space::Space;
 
 /// Pauses before a hole is looked at again, in milliseconds: 100 in all.
 const PAUSES: [u64; 3] = [10, 30, 60];
-/// A hole before a commit older than this is no transaction under way, in seconds.
-const UNDER_WAY: i64 = 60;
 /// Commits that are read at a time.
 const COMMITS: i32 = 100;
-/// Entries that are read at a time, at most.
-const ENTRIES: usize = 100;
 
 /// What ended a stretch of the chain.
 enum End {
@@ -28,6 +24,8 @@ enum End {
     Head,
     /// The page is full.
     Full,
+    /// The page has taken too long.
+    Late,
     /// Something that must be there is not seen.
     Hole,
 }
@@ -45,6 +43,8 @@ pub(super) async fn delta(space: &Space<'_>, position: Position, page: &mut Page
         match stretch(space, &mut at, page).await? {
             End::Head => {}
             End::Full => return Ok(at),
+            End::Late if at != start || !was_empty => return Ok(at),
+            End::Late => return Err(Error::unavailable("no commit could be read in time")),
             End::Hole => match pauses.next() {
                 Some(pause) => tokio::time::sleep(Duration::from_millis(*pause)).await,
                 None if at != start || !was_empty => return Ok(at),
@@ -57,15 +57,16 @@ pub(super) async fn delta(space: &Space<'_>, position: Position, page: &mut Page
 
 /// What a hole right at the beginning means: a transaction under way, or commits that are gone.
 async fn hole(space: &Space<'_>, start: Position) -> Result<Error> {
-    let now = space.app.core.clock.unix();
-    let next = first_after(space, start.seq).await?;
-    let next_time = next.as_ref().map_or(space.meta.head_time, |commit| commit.time);
-    let chain_broken = next.is_none_or(|commit| commit.prev != start.seq);
-    let old = now.saturating_sub(i64::try_from(start.seq).unwrap_or(i64::MAX)) > space.app.limits.retention();
-    if chain_broken && (old || next_time + UNDER_WAY < now) {
+    if is_gone(space, start.seq).await? {
         return Ok(resync());
     }
     Ok(Error::unavailable("a commit is not to be seen whole yet"))
+}
+
+async fn is_gone(space: &Space<'_>, seq: u64) -> Result<bool> {
+    let next = first_after(space, seq).await?.map(|commit| Next { prev: commit.prev, time: commit.time });
+    let now = space.app.core.clock.unix();
+    Ok(cursor::is_gone(seq, next, space.meta.head_time, now, space.app.limits.retention()))
 }
 
 async fn first_after(space: &Space<'_>, seq: u64) -> Result<Option<Commit>> {
@@ -74,7 +75,7 @@ async fn first_after(space: &Space<'_>, seq: u64) -> Result<Option<Commit>> {
     space.app.sync.query_items(range).await?.rows.into_iter().next().map(Commit::of).transpose()
 }
 
-/// Whether what follows `cursor` is still kept; asked only of one that is old.
+/// Whether what follows `cursor` is still kept; asked only of one that is old, which saves the others a read.
 ///
 /// # Errors
 /// 410 `resync_required`.
@@ -84,10 +85,7 @@ pub(crate) async fn is_kept(space: &Space<'_>, cursor: &Cursor) -> Result<()> {
     if position.seq == space.meta.head || age <= space.app.limits.retention() {
         return Ok(());
     }
-    match first_after(space, position.seq).await? {
-        Some(commit) if commit.prev == position.seq => Ok(()),
-        _ => Err(resync()),
-    }
+    if is_gone(space, position.seq).await? { Err(resync()) } else { Ok(()) }
 }
 
 /// One item of a commit, waiting for its entry.
@@ -96,10 +94,15 @@ struct Wanted {
     commit: usize,
     /// Which of its items.
     item: usize,
+    /// Whether a later one of these commits has written its entry again, and delivers it: it need not be read for this.
+    is_superseded: bool,
 }
 
 /// Walks one batch of commits.
 async fn stretch(space: &Space<'_>, at: &mut Position, page: &mut Page) -> Result<End> {
+    if page.is_late() {
+        return Ok(End::Late);
+    }
     let range = Range::of(space.pk())
         .between(keys::sync::commit_sk(at.seq + 1), keys::sync::commit_sk(space.meta.head))
         .limit(COMMITS);
@@ -118,19 +121,38 @@ async fn stretch(space: &Space<'_>, at: &mut Position, page: &mut Page) -> Resul
         return Ok(End::Hole);
     }
     let first_offset = at.offset as usize;
-    let wanted: Vec<Wanted> = chain
-        .iter()
-        .enumerate()
-        .flat_map(|(commit, record)| {
-            let skip = if commit == 0 { first_offset } else { 0 };
-            (skip..record.touched.len()).map(move |item| Wanted { commit, item })
-        })
-        .collect();
+    let wanted = wanted(&chain, first_offset);
     // A page may end with the last item of a commit: then the commit is behind it.
     if chain[0].touched.len() <= first_offset {
         *at = Position::after(chain[0].seq);
     }
     deliver(space, &chain, &wanted, at, page).await
+}
+
+/// The items of `chain`, but for the first `skip`.
+fn wanted(chain: &[Commit], skip: usize) -> Vec<Wanted> {
+    let mut last = HashMap::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for (commit, record) in chain.iter().enumerate() {
+        let skip = if commit == 0 { skip } else { 0 };
+        for (item, touched) in record.touched.iter().enumerate().skip(skip) {
+            if let Some(earlier) = last.insert(touched.id.as_str(), wanted.len()) {
+                wanted[earlier].is_superseded = true;
+            }
+            wanted.push(Wanted { commit, item, is_superseded: false });
+        }
+    }
+    wanted
+}
+
+/// How many of `rest` come before `reads` of them have been read.
+fn batch(rest: &[Wanted], mut reads: usize) -> usize {
+    let end = rest.iter().position(|next| {
+        let is_over = !next.is_superseded && reads == 0;
+        reads -= usize::from(!next.is_superseded && !is_over);
+        is_over
+    });
+    end.unwrap_or(rest.len())
 }
 
 /// Delivers what is `wanted`, in order.
@@ -143,21 +165,20 @@ async fn deliver(
 ) -> Result<End> {
     let pk = space.pk();
     let mut mark = page.mark();
-    let mut done = 0;
-    while done < wanted.len() {
-        if page.room() == 0 {
+    let mut rest = wanted;
+    while !rest.is_empty() {
+        let is_full = page.room() == 0;
+        if is_full || page.is_late() {
             if page.whole_commits && at.offset > 0 {
                 page.back_to(mark);
                 *at = Position::after(at.seq);
             }
-            return Ok(End::Full);
+            return Ok(if is_full { End::Full } else { End::Late });
         }
-        let batch = page.room_by_size().min(ENTRIES).min(wanted.len() - done);
-        let batch = &wanted[done..done + batch];
-        let mut ids: Vec<&str> = batch.iter().map(|next| chain[next.commit].touched[next.item].id.as_str()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let keys: Vec<_> = ids.into_iter().map(|id| keys::sync::entry(&pk, id)).collect();
+        let (batch, later) = rest.split_at(batch(rest, page.appetite()));
+        rest = later;
+        let read = batch.iter().filter(|next| !next.is_superseded);
+        let keys: Vec<_> = read.map(|next| keys::sync::entry(&pk, &chain[next.commit].touched[next.item].id)).collect();
         let mut rows = HashMap::with_capacity(keys.len());
         for item in space.app.sync.get_items(&keys, None).await? {
             let row = EntryRow::of(item)?;
@@ -169,10 +190,12 @@ async fn deliver(
                 mark = page.mark();
             }
             let end = match rows.get(&commit.touched[next.item].id) {
+                _ if next.is_superseded => None,
                 Some(row) if row.stored.seq == commit.seq => (!page.add(row)).then_some(End::Full),
                 // A later commit has written it since, and delivers it.
                 Some(row) if row.stored.seq > commit.seq => {
                     page.head_moved |= row.stored.seq > space.meta.head;
+                    page.pass(row);
                     None
                 }
                 _ => Some(End::Hole),
@@ -191,7 +214,6 @@ async fn deliver(
                 Position { seq: commit.prev, offset }
             };
         }
-        done += batch.len();
     }
     Ok(End::Head)
 }

@@ -7,11 +7,14 @@ mod commits;
 mod page;
 mod walk;
 
+use std::time::Duration;
+
 use satchel_domain::access::Person;
 use satchel_domain::sync::Cursor;
 use satchel_domain::sync::cursor::{Place, Position};
 use satchel_domain::{Error, Result};
 use satchel_store::sync::{DeviceRow, device::PulledPage};
+use tokio::time::Instant;
 
 use crate::app::{App, MAX_PAGE};
 use crate::space::Space;
@@ -22,6 +25,11 @@ pub(crate) use commits::is_kept;
 
 /// Page numbers end here: no position is as small, no client counts so far.
 const PAGES: u64 = 1_000_000;
+
+/// A page ends after so long with what it has: API Gateway gives up at 30 s.
+const PAGE: Duration = Duration::from_secs(10);
+/// Tries to note where a device stands against its other requests.
+const TRIES: usize = 4;
 
 /// The generation that `cursor` claims; unauthenticated, so only a guess that saves a read.
 pub(crate) fn generation_of(cursor: &str) -> u64 {
@@ -41,13 +49,14 @@ pub(crate) async fn pull(app: &App, person: &Person, input: PullIn) -> Result<St
     if !(1..=MAX_PAGE).contains(&input.limit) {
         return Err(Error::invalid("limit", "must be between 1 and 1000"));
     }
+    let until = Instant::now() + PAGE;
     let guess = input.cursor.as_deref().map_or(0, generation_of);
     let (space, known) = Space::open(app, &person.user, &person.device, guess).await?;
     let (place, asked) = beginning(&space, known.as_ref(), &input).await?;
     let by_time = matches!(asked, Asked::Time { .. }) && input.last_sync_at.is_some();
     let limit = if by_time { MAX_PAGE } else { input.limit };
 
-    let mut page = Page::new(limit, by_time);
+    let mut page = Page::new(limit, by_time, until);
     let mut presented = place.clone();
     let mut asked = asked;
     let (place, snapshot) = match fill(&space, place, &mut page).await {
@@ -55,7 +64,7 @@ pub(crate) async fn pull(app: &App, person: &Person, input: PullIn) -> Result<St
         Err(Error::Gone { .. }) if by_time => {
             presented = walk::begin(&space).await?;
             asked = Asked::Time { page: Some(0) };
-            page = Page::new(limit, by_time);
+            page = Page::new(limit, by_time, until);
             fill(&space, presented.clone(), &mut page).await?
         }
         filled => filled?,
@@ -125,7 +134,7 @@ fn next_number(known: &[PulledPage], asked: u64, cursor: &str) -> u64 {
 async fn answer(
     space: &Space<'_>,
     person: &Person,
-    known: Option<DeviceRow>,
+    mut known: Option<DeviceRow>,
     presented: Place,
     place: Place,
     asked: &Asked,
@@ -134,25 +143,42 @@ async fn answer(
 ) -> Result<String> {
     let complete = place == Place::Delta(Position::after(space.meta.head)) && !page.head_moved;
     let cursor = Cursor { epoch: space.meta.epoch(), place: place.clone() }.seal(&space.meta.cursor_key);
+    let mut position = match &presented {
+        Place::Delta(position) => position.seq,
+        Place::Finish(_) | Place::Walk { .. } => 0,
+    };
+    // Who begins anew holds nothing: that is written even where it stands there, so that no slower request raises it.
+    let begins = matches!(&presented, Place::Walk { after, .. } if after.is_empty());
+    for _ in 0..TRIES {
+        let kept = known.as_ref().map_or(&[][..], |row| &row.pages);
+        let (server_timestamp, pages) = standing(kept, asked, &place, &cursor);
+        let row = DeviceRow { device: person.device.to_string(), position, seen: 0, pages, revision: 0 };
+        if space.remember(known.as_ref(), row, begins).await? {
+            let epoch = space.meta.epoch().to_string();
+            return Ok(page.close(server_timestamp, !complete, &cursor, &epoch, snapshot, complete));
+        }
+        known = space.device(&person.device).await?;
+        // Of two requests of one device none is known to be the later one: the lower of both skips nothing.
+        position = known.as_ref().map_or(position, |row| row.position.min(position));
+    }
+    Err(Error::unavailable("other requests of the device are in the way"))
+}
+
+/// The position or page number of an answer that ends at `place`, and the pages that are kept with it, of those so far.
+fn standing(kept: &[PulledPage], asked: &Asked, place: &Place, cursor: &str) -> (u64, Vec<PulledPage>) {
     // The page that was presented stays: its answer may be lost, and then it is presented again.
-    let mut pages = known.as_ref().map_or_else(Vec::new, |row| row.pages.clone());
-    pages.retain(|page| matches!(asked, Asked::Time { page: Some(number) } if page.number == *number));
-    let server_timestamp = match (&place, asked) {
+    let is_presented =
+        |page: &PulledPage| matches!(asked, Asked::Time { page: Some(number) } if page.number == *number);
+    let mut pages: Vec<PulledPage> = kept.iter().filter(|page| is_presented(page)).cloned().collect();
+    let server_timestamp = match (place, asked) {
         (Place::Delta(position), _) => position.seq,
         // A cursor's client goes by its cursor; for one that does not, 0 begins anew and loses nothing.
         (_, Asked::Cursor) => 0,
         (_, Asked::Time { page: number }) => {
-            let known = known.as_ref().map_or(&[][..], |row| &row.pages);
-            let number = next_number(known, number.unwrap_or(0), &cursor);
-            pages.push(PulledPage { number, cursor: cursor.clone() });
+            let number = next_number(kept, number.unwrap_or(0), cursor);
+            pages.push(PulledPage { number, cursor: cursor.to_owned() });
             number
         }
     };
-    let position = match presented {
-        Place::Delta(position) => position.seq,
-        Place::Finish(_) | Place::Walk { .. } => 0,
-    };
-    let row = DeviceRow { device: person.device.to_string(), position, seen: 0, pages };
-    space.remember(known.as_ref(), row).await?;
-    Ok(page.close(server_timestamp, !complete, &cursor, &space.meta.epoch().to_string(), snapshot, complete))
+    (server_timestamp, pages)
 }

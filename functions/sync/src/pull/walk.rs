@@ -55,7 +55,7 @@ pub(super) async fn entries(space: &Space<'_>, after: &str, page: &mut Page) -> 
     let mut last = after.to_owned();
     let mut start = (!after.is_empty()).then(|| keys::entry(&pk, after));
     loop {
-        if page.room() == 0 {
+        if page.room() == 0 || (page.is_late() && last != after) {
             return Ok(Some(last));
         }
         let limit = i32::try_from(page.room().min(page.room_by_size().max(25) * 4)).unwrap_or(100);
@@ -63,7 +63,7 @@ pub(super) async fn entries(space: &Space<'_>, after: &str, page: &mut Page) -> 
         let rows = space.app.sync.query_items(range).await?;
         for item in rows.rows {
             let row = EntryRow::of(item)?;
-            if !page.add_walked(&row) {
+            if !page.add(&row) {
                 return Ok(Some(last));
             }
             last = row.id;

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use satchel_domain::Result;
 use satchel_domain::sync::budget::Budget;
+use satchel_domain::{Error, Result};
 use satchel_store::keys;
 use satchel_store::sync::EntryRow;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Item, Outcome};
 use crate::space::Space;
@@ -14,8 +15,13 @@ use crate::wire::{EntryOut, PushOut, ResultOut, Status, Winner};
 /// Entries that are read at a time for an answer: with 256 KiB each, 4 MiB.
 const BATCH: usize = 16;
 
-/// Builds the answer, without its positions.
-pub(crate) async fn build(space: &Space<'_>, items: Vec<Item>, outcomes: Vec<Outcome>) -> Result<PushOut> {
+/// Builds the answer, without its positions; entries that are not read until `until` are left out as if they did not fit.
+pub(crate) async fn build(
+    space: &Space<'_>,
+    items: Vec<Item>,
+    outcomes: Vec<Outcome>,
+    until: Instant,
+) -> Result<PushOut> {
     let mut results: Vec<ResultOut> =
         items.into_iter().zip(outcomes).map(|(item, outcome)| ResultOut::of(item.id, outcome)).collect();
     let (mut accepted, mut conflicts, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
@@ -29,11 +35,14 @@ pub(crate) async fn build(space: &Space<'_>, items: Vec<Item>, outcomes: Vec<Out
         list.push(result.id.clone());
         // What cannot be left out: the id twice and the fields around it.
         let fixed = json(&(&result.id, &result.id, result.status, result.winner, result.seq, result.error));
-        budget.take(&fixed);
-        budget.take(r#"{"id":,"status":,"winner":,"seq":,"error":,"server_entry_omitted":true}"#);
+        let names = r#"{"id":,"status":,"winner":,"seq":,"error":,"server_entry_omitted":true}"#;
+        // A thousand of the longest ids fit: more would be an answer that cannot leave.
+        if !(budget.take(&fixed) && budget.take(names)) {
+            return Err(Error::internal("the fixed parts of a push's answer do not fit"));
+        }
     }
     let omitted = fit_clocks(&mut results, &mut budget);
-    attach(space, &mut results, omitted, &mut budget).await?;
+    attach(space, &mut results, omitted, &mut budget, until).await?;
     Ok(PushOut {
         accepted,
         conflicts,
@@ -84,12 +93,13 @@ fn wants_entry(result: &ResultOut) -> bool {
     )
 }
 
-/// Attaches the server's entries in request order, as they are now, until one does not fit.
+/// Attaches the server's entries in request order, as they are now, until one does not fit or comes too late.
 async fn attach(
     space: &Space<'_>,
     results: &mut [ResultOut],
     omitted: Option<usize>,
     budget: &mut Budget,
+    until: Instant,
 ) -> Result<()> {
     let pk = space.pk();
     let wanting: Vec<usize> = (0..results.len()).filter(|at| wants_entry(&results[*at])).collect();
@@ -100,7 +110,9 @@ async fn attach(
             let mut keys: Vec<_> = batch.iter().map(|at| keys::sync::entry(&pk, &results[*at].id)).collect();
             keys.sort_by(|a, b| a.sk.cmp(&b.sk));
             keys.dedup();
-            for item in space.app.sync.get_items(&keys, None).await? {
+            let items = timeout_at(until, space.app.sync.get_items(&keys, None)).await;
+            full = items.is_err();
+            for item in items.unwrap_or_else(|_| Ok(Vec::new()))? {
                 let row = EntryRow::of(item)?;
                 rows.insert(row.id.clone(), row);
             }

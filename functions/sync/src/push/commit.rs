@@ -10,9 +10,10 @@ use satchel_domain::time::DAY;
 use satchel_domain::{Error, Result};
 use satchel_store::sync::{Author, Commit, EntryRow, Meta, entries, history, meta};
 use satchel_store::{Cancelled, Expr, Transaction, keys};
+use tokio::time::{Instant, timeout_at};
 
 use super::parse::Change;
-use super::plan::{Lost, LostFrom, Plan, RowWrite, plan};
+use super::plan::{Lost, LostFrom, Plan, RowWrite, keepers, plan};
 use super::{Chain, Item, Outcome};
 use crate::space::Space;
 
@@ -30,10 +31,15 @@ pub(crate) async fn chunk(
     policy: Policy,
     chain: &mut Option<Chain>,
 ) -> Result<Vec<Outcome>> {
-    let deadline = tokio::time::Instant::now() + CHUNK;
+    let deadline = Instant::now() + CHUNK;
     let mut pause = FIRST_PAUSE;
     loop {
-        let failure = match attempt(space, person, items, policy, deadline).await {
+        let tried = match timeout_at(deadline, attempt(space, person, items, policy, deadline)).await {
+            Ok(tried) => tried,
+            // Whether it was written is not known: the same push again finds out.
+            Err(_) => return Err(Error::unavailable("a chunk took longer than 5 s")),
+        };
+        let failure = match tried {
             Ok(Attempt::Done { outcomes, committed }) => {
                 if let Some(next) = committed {
                     *chain = Some(link(*chain, space.meta.head, next.head));
@@ -45,16 +51,17 @@ pub(crate) async fn chunk(
             Err(error) if error.is_transient() => error,
             Err(error) => return Err(error),
         };
-        if tokio::time::Instant::now() >= deadline {
+        if Instant::now() >= deadline {
             return Err(failure);
         }
         let span = (pause * 3).min(LONGEST_PAUSE).saturating_sub(FIRST_PAUSE).max(1);
         pause = FIRST_PAUSE + u64::from(u32::from_be_bytes(space.app.core.ids.bytes())) % span;
         tokio::time::sleep(Duration::from_millis(pause)).await;
-        let fresh = match space.reread().await {
-            Ok(fresh) => fresh,
-            Err(error) if error.is_transient() => continue,
-            Err(error) => return Err(error),
+        let fresh = match timeout_at(deadline, space.reread()).await {
+            Ok(Ok(fresh)) => fresh,
+            Ok(Err(error)) if error.is_transient() => continue,
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(failure),
         };
         if fresh.epoch() != space.meta.epoch() {
             return Err(Error::unavailable("the space was erased or restored during a push"));
@@ -80,13 +87,13 @@ async fn attempt(
     person: &Person,
     items: &[Item],
     policy: Policy,
-    deadline: tokio::time::Instant,
+    deadline: Instant,
 ) -> Result<Attempt> {
     let window = window(items);
     let stored = read(space, window, Some(entries::WITHOUT_CONTENT)).await?;
     let mut plan_now = plan(space, window, &stored, &HashSet::new(), policy, person.device.as_str());
     if plan_now.lost.iter().any(|lost| lost.once) {
-        let kept = kept(space, window, &plan_now).await?;
+        let kept = kept(space, &keepers(space, window, &stored, policy)).await?;
         if !kept.is_empty() {
             plan_now = plan(space, window, &stored, &kept, policy, person.device.as_str());
         }
@@ -105,7 +112,7 @@ async fn attempt(
             Err(Cancelled::Condition(_)) => return Ok(Attempt::Again(Error::unavailable("lost a race for the head"))),
             Err(Cancelled::Contention(error)) => return Ok(Attempt::Again(error)),
             // It may have happened: only the same token finds out.
-            Err(Cancelled::Unknown(error)) if tokio::time::Instant::now() >= deadline => return Err(error),
+            Err(Cancelled::Unknown(error)) if Instant::now() >= deadline => return Err(error),
             Err(Cancelled::Unknown(_)) => tokio::time::sleep(Duration::from_millis(FIRST_PAUSE)).await,
             Err(Cancelled::Failed(error)) => return Err(error),
         }
@@ -141,18 +148,14 @@ async fn read(space: &Space<'_>, items: &[Item], projection: Option<&str>) -> Re
     Ok(rows)
 }
 
-/// Which contents, of those the plan would keep once, stand in history already.
-async fn kept(space: &Space<'_>, items: &[Item], plan: &Plan) -> Result<HashSet<(String, [u8; 32])>> {
+/// Which contents, of those that are kept once, stand in history already.
+async fn kept(space: &Space<'_>, keepers: &[(&str, &Change)]) -> Result<HashSet<(String, [u8; 32])>> {
     let now = space.app.core.clock.unix();
-    let mut wanted = HashMap::new();
-    for lost in plan.lost.iter().filter(|lost| lost.once) {
-        if let LostFrom::Item(at) = lost.from
-            && let Ok(change) = &items[at].change
-        {
-            let key = keys::sync::marker(&space.history(&lost.id), &change.incoming.hash);
-            wanted.insert(key, (lost.id.clone(), change.incoming.hash));
-        }
-    }
+    let pair = |(id, change): &(&str, &Change)| {
+        let hash = change.incoming.hash;
+        (keys::sync::marker(&space.history(id), &hash), ((*id).to_owned(), hash))
+    };
+    let wanted: HashMap<_, _> = keepers.iter().map(pair).collect();
     let keys: Vec<_> = wanted.keys().cloned().collect();
     let mut kept = HashSet::new();
     for keys in keys.chunks(100) {
@@ -228,14 +231,12 @@ fn write(
                 transaction.put_item(table, &key, row.item(&key), expr)?;
             }
             RowWrite::Merge { row, was } => {
-                let expr = Expr::update("SET c = :c, cc = :cc, rev = :rev, seq = :seq, #b = :by, st = :st")
+                let expr = Expr::update("SET c = :c, cc = :cc, rev = :rev, seq = :seq, st = :st")
                     .when("rev = :was")
-                    .name("#b", "by")
                     .value(":c", row.stored.clock.compact_json())
                     .value(":cc", row.stored.content_clock.compact_json())
                     .value(":rev", row.revision)
                     .value(":seq", row.stored.seq)
-                    .value(":by", row.stored.written_by.as_str())
                     .value(":st", now)
                     .value(":was", *was);
                 transaction.update(table, &keys::sync::entry(&pk, &row.id), expr)?;

@@ -20,6 +20,10 @@ use crate::wire::{ConflictPolicy, PushIn, PushOut, ResultOut, Status, Winner};
 
 /// No chunk starts after this much of a request: API Gateway gives up at 30 s.
 const LAST_START: Duration = Duration::from_secs(20);
+/// After this much of a request its answer is made of what is at hand.
+const LAST_READ: Duration = Duration::from_secs(26);
+/// Where the device stands is written until then, or not at all.
+const LAST_WRITE: Duration = Duration::from_secs(28);
 
 /// One entry or deletion of a push.
 #[derive(Debug)]
@@ -88,7 +92,7 @@ pub(crate) async fn push(app: &App, person: &Person, input: PushIn) -> Result<Pu
     }
     refuse_if_all_over_quota(&outcomes, only_deletes)?;
 
-    let mut out = answer::build(&space, items, outcomes).await?;
+    let mut out = answer::build(&space, items, outcomes, started + LAST_READ).await?;
     // What was left out of the answer has to come with the next pull.
     let chain = chain.filter(|chain| chain.unbroken && !out.is_cut());
     // Who never pulled stands at the beginning: after a restore there are entries from before the epoch's first position.
@@ -102,12 +106,10 @@ pub(crate) async fn push(app: &App, person: &Person, input: PushIn) -> Result<Pu
         }
         None => (base_cursor, stands_at),
     };
-    let pages = known.as_ref().map_or_else(Vec::new, |row| row.pages.clone());
-    // While a full pull goes on page by page, its place is kept; a push does not end it.
-    let row = DeviceRow { device: person.device.to_string(), position, seen: 0, pages };
     out.cursor = cursor;
-    out.server_timestamp = match space.remember(known.as_ref(), row).await {
-        Ok(()) => position,
+    let kept = tokio::time::timeout_at(started + LAST_WRITE, keep(&space, person, known.as_ref(), position));
+    out.server_timestamp = match kept.await.unwrap_or_else(|elapsed| Err(Error::unavailable(elapsed))) {
+        Ok(position) => position,
         // The commits stand; a position that was not kept is not promised either.
         Err(error) => {
             tracing::warn!(%error, "the device's position was not kept");
@@ -115,6 +117,20 @@ pub(crate) async fn push(app: &App, person: &Person, input: PushIn) -> Result<Pu
         }
     };
     Ok(out)
+}
+
+/// Notes that the device stands at `position`; returns what may be promised to it.
+async fn keep(space: &Space<'_>, person: &Person, known: Option<&DeviceRow>, position: u64) -> Result<u64> {
+    // While a full pull goes on page by page, its place is kept; a push does not end it.
+    let pages = known.map_or_else(Vec::new, |row| row.pages.clone());
+    let row = DeviceRow { device: person.device.to_string(), position, seen: 0, pages, revision: 0 };
+    if space.remember(known, row, false).await? {
+        return Ok(position);
+    }
+    // Another request of the device came in between, which may have begun anew: its row stands, and the lower of both
+    // skips nothing.
+    let stands_at = known.map_or(0, |row| row.position);
+    Ok(space.device(&person.device).await?.map_or(0, |row| row.position.min(stands_at)))
 }
 
 fn refuse_if_all_over_quota(outcomes: &[Outcome], only_deletes: bool) -> Result<()> {

@@ -11,6 +11,9 @@ use super::Item;
 use crate::app::App;
 use crate::wire::EntryIn;
 
+/// Characters of an invalid id that come back.
+const LONGEST: usize = 128;
+
 /// A change as the rules take it, with what is only stored.
 #[derive(Debug)]
 pub(crate) struct Change {
@@ -30,13 +33,22 @@ pub(crate) fn items(
     let now = app.core.clock.unix();
     let deletions = deleted_ids.into_iter().map(|id| {
         let change = if is_id(&id) { Ok(deletion(person, seen(), now)) } else { Err("invalid_id") };
-        Item { id, change }
+        Item { id: echoed(id), change }
     });
     let entries: Vec<Item> = entries
         .into_iter()
-        .map(|entry| Item { id: entry.id.clone(), change: self::entry(entry, app.limits.entry_bytes, seen()) })
+        .map(|entry| Item { id: echoed(entry.id.clone()), change: self::entry(entry, app.limits.entry_bytes, seen()) })
         .collect();
     entries.into_iter().chain(deletions).collect()
+}
+
+/// The id as the answer repeats it. One that is too long to be an id is cut, and ends with what no id has: it must not be
+/// taken for another entry's.
+fn echoed(id: String) -> String {
+    match id.char_indices().nth(LONGEST - 1) {
+        Some((cut, last)) if cut + last.len_utf8() < id.len() => format!("{}…", &id[..cut]),
+        _ => id,
+    }
 }
 
 fn deletion(person: &Person, seen: Seen, now: i64) -> Change {

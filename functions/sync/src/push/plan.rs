@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use satchel_domain::sync::chunk::{Fill, next_seq};
+use satchel_domain::sync::chunk::{Fill, next_seq, record_bytes};
 use satchel_domain::sync::decide::{Reason, Refusal, Side, Write};
 use satchel_domain::sync::{Decision, Policy, Stored, Totals, decide_since};
 use satchel_store::keys;
-use satchel_store::sync::{EntryRow, Touched, size};
+use satchel_store::sync::{Author, EntryRow, Touched, size};
 
 use super::parse::Change;
 use super::{Item, Outcome};
@@ -97,6 +97,23 @@ pub(crate) fn plan(
     plan
 }
 
+/// The items that keep their content in history, once per content: all there are, also those that a chunk has no room for
+/// unless others turn out to be kept already.
+pub(crate) fn keepers<'a>(
+    space: &Space<'_>,
+    items: &'a [Item],
+    stored: &HashMap<String, EntryRow>,
+    policy: Policy,
+) -> Vec<(&'a str, &'a Change)> {
+    let now = space.app.core.clock.unix();
+    let is_kept = |item: &Item, change: &Change| {
+        let there = stored.get(&item.id).map(|row| &row.stored);
+        matches!(decide_since(space.meta.base, there, &change.incoming, policy, now), Decision::Keep { .. })
+    };
+    let valid = items.iter().filter_map(|item| Some((item, item.change.as_ref().ok()?)));
+    valid.filter(|(item, change)| is_kept(item, change)).map(|(item, change)| (item.id.as_str(), change)).collect()
+}
+
 struct Target<'a> {
     at: usize,
     item: &'a Item,
@@ -136,9 +153,14 @@ fn written(space: &Space<'_>, plan: &Plan, target: Target<'_>, write: Write) -> 
     let from_client = write.content == Side::Incoming;
     let revision = there.map(|row| row.revision);
     let content = if from_client && !write.deleted { change.incoming.content.clone() } else { None };
-    let (hash, form, size_of_content, author) = match there {
-        Some(row) if !from_client => (row.stored.hash, row.stored.form, row.stored.size, row.author.clone()),
-        _ => (change.incoming.hash, change.incoming.form(), change.incoming.size(), change.author.clone()),
+    let (hash, form, size_of_content) = match there {
+        Some(row) if !from_client => (row.stored.hash, row.stored.form, row.stored.size),
+        _ => (change.incoming.hash, change.incoming.form(), change.incoming.size()),
+    };
+    // A clock that is merged says nothing of what the device has seen: content keeps the device that brought it.
+    let (author, written_by) = match there {
+        Some(row) if !from_client => (row.author.clone(), row.stored.written_by.clone()),
+        _ => (authored(change, there), device.to_owned()),
     };
     let row = EntryRow {
         id: item.id.clone(),
@@ -150,7 +172,7 @@ fn written(space: &Space<'_>, plan: &Plan, target: Target<'_>, write: Write) -> 
             hash,
             form,
             size: size_of_content,
-            written_by: device.to_owned(),
+            written_by,
             seq: plan.seq,
         },
         revision: revision.unwrap_or(0) + 1,
@@ -180,7 +202,7 @@ fn written(space: &Space<'_>, plan: &Plan, target: Target<'_>, write: Write) -> 
     };
     let key = keys::sync::entry(&space.pk(), &item.id);
     let kept_content = if from_client { 0 } else { size_of_content };
-    let bytes = size(&row.item(&key)) + kept_content + lost_bytes;
+    let bytes = size(&row.item(&key)) + record_bytes(&item.id) + kept_content + lost_bytes;
     let winner = write.conflict.then_some(if from_client { Winner::Client } else { Winner::Server });
     let outcome = Outcome {
         status: if write.conflict { Status::Conflict } else { Status::Applied },
@@ -196,6 +218,15 @@ fn written(space: &Space<'_>, plan: &Plan, target: Target<'_>, write: Write) -> 
         was => RowWrite::Put { row, was },
     };
     Step { outcome, row: Some((row, touched, totals)), lost, bytes }
+}
+
+/// The author of what comes in. An update that says nothing of the entry's creation leaves the time that was told so far.
+fn authored(change: &Change, there: Option<&EntryRow>) -> Author {
+    let first = there.and_then(|row| {
+        let told = (!row.stored.deleted).then_some(row.author.updated_at);
+        row.author.created_at.or(told)
+    });
+    Author { created_at: change.author.created_at.or(first), ..change.author.clone() }
 }
 
 /// Only what makes the space grow past its limits is refused.

@@ -107,3 +107,27 @@ async fn a_thousand_results_with_the_longest_ids_fit() {
     assert!(escaped(&answer) <= MOST);
     assert!(results(&answer).iter().all(|result| result["status"] == "applied" && result["vector_clock"].is_object()));
 }
+
+#[tokio::test]
+async fn invalid_ids_of_megabytes_come_back_cut() {
+    let (stack, phone, _) = two_devices().await;
+    let (long, dangerous) = ("x".repeat(2_000_000), "\u{1}".repeat(200_000));
+    let short = "no/id";
+    let entries = [&*long, &dangerous, short].map(|id| entry(id, "a", "x", json!({ "a": 1 }), 5));
+    let answer = try_push(&stack, &phone, json!({ "entries": entries })).await;
+    assert!(escaped(&answer) <= 10_000, "{}", escaped(&answer));
+    let rejected = crate::support::texts(&answer.ok()["rejected"]);
+    assert!(rejected.iter().all(|id| id.chars().count() <= 128));
+    assert!(rejected[0].starts_with("xxx") && rejected[0].ends_with('…'), "no id that another entry could have");
+    assert_eq!(rejected[2], short);
+}
+
+#[tokio::test]
+async fn a_thousand_invalid_ids_fit() {
+    let (stack, phone, _) = two_devices().await;
+    let entries: Vec<Value> =
+        (0..1_000).map(|at| entry(&format!("{at}{}", "\u{1}".repeat(400)), "a", "x", json!({}), 5)).collect();
+    let answer = try_push(&stack, &phone, json!({ "entries": entries })).await;
+    assert!(escaped(&answer) <= MOST, "{}", escaped(&answer));
+    assert_eq!(results(&answer).len(), 1_000);
+}

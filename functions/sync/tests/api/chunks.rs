@@ -99,3 +99,69 @@ async fn three_hundred_conflicts_in_one_push_keep_every_loser() {
     assert_eq!(kept, [(blob(299, 40), "lost".to_owned())]);
     assert_adds_up(&stack, &phone).await;
 }
+
+/// Entries without clock that lose to what is stored, `bytes` each.
+fn losers(count: usize, bytes: usize) -> Vec<Value> {
+    (0..count).map(|at| entry(&format!("e{at:04}"), "b", &blob(at + 5_000, bytes), json!({}), 1)).collect()
+}
+
+async fn losers_pushed_twice_are_kept_once(count: usize, bytes: usize) {
+    let (stack, phone, laptop) = two_devices().await;
+    push(&stack, &phone, &many(count, 10)).await;
+    for _ in 0..2 {
+        for part in losers(count, bytes).chunks(11.max(4_000_000 / (bytes * 2))) {
+            let pushed = push(&stack, &laptop, part).await;
+            assert!(all(&pushed, "conflict"), "{pushed}");
+        }
+    }
+    for at in [0, count - 1] {
+        let kept = crate::support::reasons(&stack, &phone, &format!("e{at:04}")).await;
+        assert_eq!(kept, [(blob(at + 5_000, bytes), "lost".to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn sixty_losers_without_clock_pushed_twice_are_kept_once() {
+    losers_pushed_twice_are_kept_once(60, 40).await;
+}
+
+#[tokio::test]
+async fn two_large_losers_without_clock_pushed_twice_are_kept_once() {
+    losers_pushed_twice_are_kept_once(2, 200 * 1024).await;
+}
+
+#[tokio::test]
+async fn sixty_contents_with_a_used_clock_pushed_twice_are_kept_once() {
+    let (stack, phone, laptop) = two_devices().await;
+    push(&stack, &phone, &many(60, 10)).await;
+    let reused: Vec<Value> =
+        (0..60).map(|at| entry(&format!("e{at:04}"), "a", "cloned", json!({ "a": 1 }), 5)).collect();
+    for _ in 0..2 {
+        assert!(all(&push(&stack, &laptop, &reused).await, "clock_reuse"));
+    }
+    let kept = crate::support::reasons(&stack, &phone, "e0059").await;
+    assert_eq!(kept, [("cloned".to_owned(), "clock_reuse".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_chunk_with_the_longest_ids_writes_at_most_400_kib() {
+    let (stack, phone, _) = two_devices().await;
+    let entries: Vec<Value> =
+        (0..95).map(|at| entry(&format!("{at:0>128}"), "a", &blob(at, 3_950), json!({ "a": 1 }), 5)).collect();
+    assert!(all(&push(&stack, &phone, &entries).await, "applied"));
+    let table = satchel_store::Table::new(stack.dynamodb(), stack.table("SyncTable"));
+    let space = satchel_store::keys::sync::generation(&phone.user_id, 0);
+    let rows = table.query_items(satchel_store::table::Range::of(space)).await.unwrap().rows;
+    let mut commits = std::collections::BTreeMap::new();
+    for row in rows {
+        let of = |name: &str| row.get(name).and_then(|value| value.as_n().or_else(|_| value.as_s()).ok()).cloned();
+        let sk = of("sk").unwrap();
+        let seq = sk.strip_prefix("C#").map(|seq| seq.trim_start_matches('0').to_owned());
+        let seq = seq.or_else(|| of("seq").filter(|_| sk.starts_with("E#")));
+        if let Some(seq) = seq {
+            *commits.entry(seq).or_insert(0) += satchel_store::sync::size(&row);
+        }
+    }
+    let largest = commits.values().max().unwrap();
+    assert!((350 * 1024..=400 * 1024).contains(largest), "{commits:?}");
+}

@@ -1,5 +1,6 @@
 //! What ends a position: retention, a restored backup, an erase.
 
+use satchel_store::{Expr, Table, keys};
 use satchel_testkit::{Options, Session, Stack};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -266,4 +267,22 @@ async fn erasing_twice_and_erasing_nothing_are_epochs_too() {
     stack.drain().await;
     push(&stack, &phone, &one("e")).await;
     assert_adds_up(&stack, &phone).await;
+}
+
+#[tokio::test]
+async fn a_commit_that_is_not_to_be_seen_yet_is_503_for_a_cursor_at_0_too() {
+    let (stack, phone, _) = two_devices().await;
+    let start = pull(&stack, &phone, json!({})).await["cursor"].clone();
+    push(&stack, &phone, &one("e")).await;
+    push(&stack, &phone, &one("f")).await;
+    let rows = stack.rows("SyncTable").await;
+    let first = rows.iter().find(|row| text(&row["sk"]).starts_with("C#")).unwrap();
+    let seq = keys::sync::seq_of(&text(&first["sk"])).unwrap();
+    let table = Table::new(stack.dynamodb(), stack.table("SyncTable"));
+    table.delete(&keys::sync::commit(&text(&first["pk"]), seq), Expr::always()).await.unwrap();
+    try_pull(&stack, &phone, json!({ "cursor": start })).await.refused(503, "unavailable");
+    let body = json!({ "entries": one("g"), "base_cursor": start });
+    try_push(&stack, &phone, body).await.ok();
+    stack.advance(120).await;
+    try_pull(&stack, &phone, json!({ "cursor": start })).await.refused(410, "resync_required");
 }

@@ -17,7 +17,11 @@ mod cursors;
 #[cfg(test)]
 mod epochs;
 #[cfg(test)]
+mod erasing;
+#[cfg(test)]
 mod history;
+#[cfg(test)]
+mod layer;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
@@ -30,6 +34,8 @@ mod races;
 mod seed;
 #[cfg(test)]
 mod seed_clients;
+#[cfg(test)]
+mod slow;
 #[cfg(test)]
 mod status;
 #[cfg(test)]

@@ -185,3 +185,16 @@ async fn text_that_escapes_badly_fits_the_answer_too() {
     assert_eq!(held.entries.len(), 12);
     assert!(held.pages > 1);
 }
+
+#[tokio::test]
+async fn a_page_of_one_reads_few_entries() {
+    let (stack, phone, laptop) = two_devices().await;
+    let start = pull_all(&stack, &laptop).await.cursor;
+    push(&stack, &phone, &many(60, 3_000)).await;
+    stack.counters().watch_capacity(true);
+    stack.counters().reset();
+    let page = pull(&stack, &laptop, json!({ "cursor": start, "limit": 1 })).await;
+    assert_eq!(page["entries"].as_array().unwrap().len(), 1);
+    let units: f64 = stack.counters().snapshot().values().map(|count| count.read_units).sum();
+    assert!(units <= 16.0, "{units} read units");
+}

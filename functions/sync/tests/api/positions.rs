@@ -113,3 +113,24 @@ async fn deletions_by_id_say_which_version_they_saw_only_by_base_cursor() {
     assert_eq!(try_push(&stack, &laptop, body).await.ok()["results"][0]["status"], "conflict");
     assert_eq!(delete_ids(&stack, &laptop, &["e"]).await["results"][0]["status"], "applied");
 }
+
+#[tokio::test]
+async fn the_higher_of_a_pulls_and_a_pushs_position_tells_once_and_skips_nothing() {
+    let (stack, phone, laptop) = two_devices().await;
+    push(&stack, &laptop, &many(5, 10)).await;
+    let mut last = Value::Null;
+    let mut told = Vec::new();
+    for round in 0..4 {
+        let page = pulled(&stack, &phone, &last).await;
+        assert_eq!(page["has_more"], false);
+        told.extend(ids(&page).into_iter().filter(|id| !id.starts_with("mine")));
+        let pulled_to = page["server_timestamp"].as_u64();
+        push(&stack, &laptop, &one(&format!("between{round}"))).await;
+        let pushed = push(&stack, &phone, &one(&format!("mine{round}"))).await["server_timestamp"].as_u64();
+        last = json!(pulled_to.max(pushed));
+        push(&stack, &laptop, &one(&format!("after{round}"))).await;
+    }
+    told.extend(ids(&pulled(&stack, &phone, &last).await).into_iter().filter(|id| !id.starts_with("mine")));
+    let once: std::collections::BTreeSet<_> = told.iter().collect();
+    assert_eq!((once.len(), told.len()), (5 + 8, 5 + 8), "{told:?}");
+}

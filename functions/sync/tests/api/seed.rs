@@ -195,3 +195,19 @@ async fn an_unknown_or_deleted_id_is_deleted_without_a_write() {
     assert_eq!([&pushed["results"][0]["status"], &pushed["results"][1]["status"]], ["unchanged", "unchanged"]);
     assert_eq!(crate::support::status(&stack, &phone).await["head"], head);
 }
+
+// The seed keeps the first `created_at` whatever an update says; here one that says nothing leaves it.
+#[tokio::test]
+async fn an_update_without_created_at_keeps_the_first() {
+    let (stack, phone, laptop) = two_devices().await;
+    let bare = |id: &str, data: &str, clock: Value, at: i64| json!({ "id": id, "device_id": "a", "encrypted_data": data, "vector_clock": clock, "updated_at": at });
+    push(&stack, &phone, &[entry("given", "a", "x", json!({ "a": 1 }), 100), bare("never", "x", json!({}), 100)]).await;
+    push(&stack, &phone, &[bare("given", "y", json!({ "a": 2 }), 200), bare("never", "y", json!({}), 200)]).await;
+    delete_ids(&stack, &phone, &["given", "never"]).await;
+    push(&stack, &laptop, &[bare("given", "z", json!({}), 1_800_000_000)]).await;
+    push(&stack, &laptop, &[bare("never", "z", json!({}), 1_800_000_000)]).await;
+    let held = pull_all(&stack, &phone).await;
+    let created = |id: &str| (held.entries[id]["encrypted_data"].clone(), held.entries[id]["created_at"].clone());
+    assert_eq!(created("given"), (json!("z"), json!(1_702_300_000)));
+    assert_eq!(created("never"), (json!("z"), json!(100)));
+}

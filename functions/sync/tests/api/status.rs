@@ -93,3 +93,23 @@ async fn its_cost_does_not_grow_with_the_account() {
     assert!(small > 0.0);
     assert_eq!(small, large);
 }
+
+#[tokio::test]
+async fn a_deleted_device_is_left_out_when_it_was_not_heard_of_for_a_day() {
+    let (stack, phone, laptop) = two_devices().await;
+    for device in [&phone, &laptop] {
+        let body = json!({ "device_name": "mine", "platform": "ios" });
+        stack.post("/devices").auth(device).json(body).send().await.ok();
+        pull(&stack, device, json!({})).await;
+    }
+    let listed = async |laptop: &satchel_testkit::Session| {
+        let status = status(&stack, laptop).await;
+        let devices = status["devices"].as_array().unwrap();
+        devices.iter().map(|one| crate::support::text(&one["device_id"])).collect::<Vec<_>>()
+    };
+    stack.delete(&format!("/devices/{}", phone.device_id)).auth(&laptop).send().await;
+    assert_eq!(listed(&laptop).await.len(), 2, "its token may live: it was here just now");
+    stack.advance(86_400).await;
+    let laptop = stack.sign_in_again(&laptop).await;
+    assert_eq!(listed(&laptop).await, std::slice::from_ref(&laptop.device_id));
+}

@@ -331,3 +331,16 @@ async fn results_are_in_request_order_and_a_bad_entry_is_invalid_alone() {
     assert_eq!(pushed["rejected"], json!(["bad/id"]));
     assert_eq!(pushed["accepted"], json!(["good", "fine", "good"]));
 }
+
+#[tokio::test]
+async fn a_merge_that_leaves_the_content_does_not_count_as_having_seen_it() {
+    let (stack, phone, laptop) = with_entry().await;
+    let base = pull_all(&stack, &laptop).await.cursor;
+    push(&stack, &phone, &[entry("e", "a", "newer", json!({ "a": 3 }), NOW + 50)]).await;
+    let loser = entry("e", "b", "y", json!({ "b": 1 }), NOW - 100);
+    assert_eq!(outcome(&stack, &laptop, loser).await, is("conflicts", "conflict", Some("server")));
+    let body = json!({ "deleted_ids": ["e"], "base_cursor": base });
+    let pushed = try_push(&stack, &laptop, body).await.ok();
+    assert_eq!(pushed["results"][0]["status"], "conflict", "it never saw `newer`");
+    assert_eq!(stored(&stack, &phone).await, (json!("newer"), json!({ "a": 3, "b": 1 })));
+}

@@ -2,10 +2,11 @@
 //! of what the gateway answers by itself.
 //!
 //! # Limits
-//! Throttling, access logs, custom domains and authorizers of the gateway are not played. The event in between (with its
-//! base64 for forms and its escaped text) is not built: the router gets the same bytes as it would get from the event.
+//! Throttling, access logs, custom domains and authorizers of the gateway are not played. No event is built: of what one
+//! changes, `lambda` plays the path and the size of an answer; body and headers reach the router as they were sent.
 
 mod cors;
+mod lambda;
 mod listen;
 mod route;
 
@@ -32,8 +33,6 @@ pub use listen::{Listener, Served};
 
 /// Largest body that API Gateway takes, in bytes.
 pub const MAX_REQUEST: usize = 10 * 1024 * 1024;
-/// Largest answer of a function: Lambda takes 6 MB, in which the body lies as an escaped text or in base64.
-const MAX_ANSWER: usize = 6 * 1024 * 1024;
 /// How long API Gateway waits for a function.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -92,11 +91,16 @@ impl Gateway {
         if request.body().len() > MAX_REQUEST {
             return too_large();
         }
-        let found = self.routes.find(request.method(), request.uri().path());
+        let path = lambda::raw_path(request.uri().path()).into_owned();
+        let found = self.routes.find(request.method(), &path);
         let Some((route, function)) = found else { return message(StatusCode::NOT_FOUND, "Not Found") };
         let Some(router) = function.router() else {
             return failed();
         };
+        if path != request.uri().path() || !lambda::is_plain(&path) {
+            let Some(seen) = lambda::at_the_router(&path, request.uri().query()) else { return failed() };
+            *request.uri_mut() = seen.into();
+        }
         let extensions = request.extensions_mut();
         if extensions.get::<ClientAddress>().is_none() {
             extensions.insert(ClientAddress("127.0.0.1".to_owned()));
@@ -106,14 +110,14 @@ impl Gateway {
         // A panicking function loses its instance and the gateway answers 500.
         let answer = AssertUnwindSafe(async move {
             let (head, body) = answer.await.unwrap_or_else(|never| match never {}).into_parts();
-            let body = axum::body::to_bytes(body, MAX_ANSWER).await;
-            body.map(|body| Response::from_parts(head, body))
+            let body = axum::body::to_bytes(body, lambda::MAX_ANSWER).await.ok()?;
+            (!lambda::is_too_large(&head.headers, &body).await).then(|| Response::from_parts(head, body))
         });
         let timeout = self.timeout.min(function.timeout);
         let begun = tokio::time::Instant::now();
         let response = match tokio::time::timeout(timeout, answer.catch_unwind()).await {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Ok(Err(_)) | Err(_)) => {
+            Ok(Ok(Some(response))) => response,
+            Ok(Ok(None) | Err(_)) => {
                 tracing::error!(function = %function.name, "a function panicked or answered more than Lambda takes");
                 failed()
             }

@@ -11,6 +11,7 @@ use super::s3::S3;
 use super::secrets::Secrets;
 use super::sqs::Sqs;
 use super::{ServicesError, ServicesOptions, ses, sns, wire};
+use crate::private;
 use crate::template::Template;
 
 /// No answer will come.
@@ -36,7 +37,7 @@ impl Core {
         let ServicesOptions { data, now, credentials } = options;
         let data = data.as_deref();
         if let Some(folder) = data {
-            std::fs::create_dir_all(folder)?;
+            private::folder(folder)?;
         }
         Ok(Self {
             faults: Faults::default(),

@@ -1,7 +1,7 @@
 //! A map that survives a restart: an append-only file of changes, one JSON line each, read back at start.
 //!
 //! Written at once, so that nothing acknowledged is lost when the process is killed. A line cut off by a crash is the
-//! last one and is left out.
+//! last one and is left out. Only the owner may read it: the journal of secrets holds the signing key.
 //!
 //! # Limits
 //! Not synced to disk: it survives the process, not the machine.
@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+
+use crate::private;
 
 /// Lines the file may hold beyond its live entries before it is rewritten.
 const SLACK: usize = 10_000;
@@ -36,10 +38,10 @@ impl Journal {
         name: &str,
     ) -> io::Result<(Self, BTreeMap<String, T>)> {
         let Some(folder) = data else { return Ok((Self(None), BTreeMap::new())) };
-        fs::create_dir_all(folder)?;
+        private::folder(folder)?;
         let path = folder.join(name);
         let entries = if path.exists() { read(&path)? } else { BTreeMap::new() };
-        let mut log = Log { file: OpenOptions::new().create(true).append(true).open(&path)?, path, lines: 0 };
+        let mut log = Log { file: private::options().create(true).append(true).open(&path)?, path, lines: 0 };
         log.rewrite(entries.iter().map(|(key, value)| (key.as_str(), value.as_ref())))?;
         let values =
             entries.into_iter().filter_map(|(key, value)| Some((key, serde_json::from_str(value.get()).ok()?)));
@@ -89,7 +91,9 @@ impl Log {
         entries: impl Iterator<Item = (&'e str, &'e T)>,
     ) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        let mut writer = BufWriter::new(File::create(&new)?);
+        // One that a killed process left behind may have been made for everybody to read.
+        fs::remove_file(&new).ok();
+        let mut writer = BufWriter::new(private::options().write(true).create_new(true).open(&new)?);
         self.lines = 0;
         for entry in entries {
             serde_json::to_writer(&mut writer, &entry)?;
@@ -139,5 +143,27 @@ mod tests {
         OpenOptions::new().append(true).open(path).unwrap().write_all(b"[\"three\", 3").unwrap();
         let (_, numbers) = Journal::open::<u32>(Some(folder.path()), "numbers").unwrap();
         assert_eq!(numbers, BTreeMap::from([("one".to_owned(), 11)]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_may_read_it_even_where_everybody_could_before() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.jsonl");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let (mut journal, _) = Journal::open::<u32>(Some(folder.path()), "secrets.jsonl").unwrap();
+        journal.put("one", &1);
+        assert_eq!(mode(), 0o600);
+        journal.compact([("one", &1)].into_iter());
+        assert_eq!(mode(), 0o600);
+        drop(journal);
+        for left in ["secrets.jsonl", "secrets.new"] {
+            let left = folder.path().join(left);
+            fs::write(&left, b"[\"one\", 1]\n").unwrap();
+            fs::set_permissions(&left, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        let (_, kept) = Journal::open::<u32>(Some(folder.path()), "secrets.jsonl").unwrap();
+        assert_eq!((mode(), kept.len()), (0o600, 1));
     }
 }

@@ -80,13 +80,13 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// `%41+b` as `A b`; what is no percent-encoding stays as it is.
-pub(super) fn decode(text: &str, plus_is_space: bool) -> String {
+pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         match byte {
-            b'%' => match after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
+            b'%' => match after.get(..2).and_then(hex) {
                 Some(value) => {
                     bytes.push(value);
                     rest = &after[2..];
@@ -98,6 +98,12 @@ pub(super) fn decode(text: &str, plus_is_space: bool) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digits: &[u8]) -> Option<u8> {
+    // `from_str_radix` alone would take a sign too.
+    let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    u8::from_str_radix(text, 16).ok()
 }
 
 /// The pairs of a query or form, decoded.

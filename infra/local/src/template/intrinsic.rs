@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{ACCOUNT, REGION, STACK, resource};
+use super::{ACCOUNT, REGION, STACK, parameter, resource};
 
 /// Rewrites YAML's short tags (`!Sub`) to their long form (`{"Fn::Sub": …}`), so that there is one form to evaluate.
 pub(super) fn long_form(value: serde_yaml_ng::Value) -> Value {
@@ -60,7 +60,7 @@ impl<'a> Scope<'a> {
     pub(super) fn new(document: &'a Value, given: &BTreeMap<String, String>, complaints: &mut Vec<String>) -> Self {
         let mut scope = Self {
             document,
-            parameters: parameters(document, given, complaints),
+            parameters: parameter::values(document, given, complaints),
             resources: Vec::new(),
             names: BTreeMap::new(),
         };
@@ -268,34 +268,6 @@ impl<'a> Scope<'a> {
             other => Err(format!("{other} is not a condition")),
         }
     }
-}
-
-fn parameters(
-    document: &Value,
-    given: &BTreeMap<String, String>,
-    complaints: &mut Vec<String>,
-) -> BTreeMap<String, String> {
-    let empty = Map::new();
-    let declared = document["Parameters"].as_object().unwrap_or(&empty);
-    for name in given.keys().filter(|name| !declared.contains_key(*name)) {
-        complaints.push(format!("there is no parameter `{name}`"));
-    }
-    let mut values = BTreeMap::new();
-    for (name, body) in declared {
-        let Some(value) = given.get(name).cloned().or_else(|| body.get("Default").and_then(scalar)) else {
-            complaints.push(format!("parameter `{name}` has no value"));
-            continue;
-        };
-        let allowed: Vec<_> = body["AllowedValues"].as_array().into_iter().flatten().filter_map(scalar).collect();
-        if !allowed.is_empty() && !allowed.contains(&value) {
-            complaints.push(format!("parameter `{name}` must be one of {}, not `{value}`", allowed.join(", ")));
-        }
-        if body["Type"] == "Number" && value.parse::<f64>().is_err() {
-            complaints.push(format!("parameter `{name}` must be a number, not `{value}`"));
-        }
-        values.insert(name.clone(), value);
-    }
-    values
 }
 
 /// A scalar as CloudFormation would write it into a string.

@@ -6,11 +6,13 @@
 //! # Limits
 //! Only the resource types the local stack stands in for are read; others keep their logical id as `Ref` and a made-up
 //! ARN as `Arn`. Macros other than SAM's own shape, `Fn::ImportValue`, `Fn::Transform` and mappings are not evaluated.
+//! An `AllowedPattern` with look-around cannot be read.
 
 mod event;
 mod filter;
 mod function;
 mod intrinsic;
+mod parameter;
 mod resource;
 
 use std::collections::BTreeMap;
@@ -54,7 +56,7 @@ impl Template {
     /// Evaluates the template `yaml` under the parameter values `params`; what is not given takes its default.
     ///
     /// # Errors
-    /// All complaints at once: unknown or missing parameters, references to nothing, properties that cannot be read.
+    /// All complaints at once: unknown, missing or forbidden parameters, references to nothing, properties that cannot be read.
     pub fn parse(yaml: &str, params: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
         let document: serde_yaml_ng::Value =
             serde_yaml_ng::from_str(yaml).map_err(|error| TemplateError(vec![error.to_string()]))?;

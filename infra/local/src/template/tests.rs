@@ -134,6 +134,49 @@ fn resources_whose_condition_fails_are_absent() {
 }
 
 #[test]
+fn a_parameter_is_held_to_its_constraints() {
+    const PARAMETERS: &str = r#"
+Parameters:
+  Bytes: {Type: Number, Default: 10, MinValue: -1, MaxValue: "262144"}
+  Name: {Type: String, Default: satchel, MinLength: 1, MaxLength: 8}
+  Stage: {Type: String, Default: dev, AllowedPattern: "[a-z]{1,5}|prod-[0-9]"}
+  Hosts: {Type: CommaDelimitedList, Default: "a, b", AllowedValues: [a, b, c]}
+  Ports: {Type: List<Number>, Default: "1,2", MaxValue: 9}
+Resources: {Topic: {Type: AWS::SNS::Topic}}
+"#;
+    let with = |name: &str, value: &str| {
+        Template::parse(PARAMETERS, &BTreeMap::from([(name.to_owned(), value.to_owned())])).map(|_| ())
+    };
+    for (name, value) in [
+        ("Bytes", "-1"),
+        ("Bytes", "262144"),
+        ("Name", "12345678"),
+        ("Name", "ééééüüüü"),
+        ("Stage", "prod-1"),
+        ("Hosts", "c,a"),
+        ("Ports", "9"),
+    ] {
+        assert_eq!(with(name, value), Ok(()), "{name}={value}");
+    }
+    for (name, value, complaint) in [
+        ("Bytes", "-2", "must be at least -1, not `-2`"),
+        ("Bytes", "262145", "must be at most 262144, not `262145`"),
+        ("Bytes", "NaN", "must be a number, not `NaN`"),
+        ("Name", "", "must have 1 or more characters, not 0"),
+        ("Name", "123456789", "must have 8 or fewer characters, not 9"),
+        ("Stage", "develop", "must match [a-z]{1,5}|prod-[0-9], and `develop` does not"),
+        ("Stage", "dev\n", "must match"),
+        ("Stage", "xprod-1", "must match"),
+        ("Hosts", "a,d", "must be one of a, b, c, not `d`"),
+        ("Ports", "1,10", "must be at most 9, not `10`"),
+    ] {
+        let error = with(name, value).unwrap_err();
+        assert_eq!(error.0.len(), 1, "{error}");
+        assert!(error.0[0].starts_with(&format!("parameter `{name}` {complaint}")), "{error}");
+    }
+}
+
+#[test]
 fn all_complaints_come_at_once() {
     let error = parse(&[("Stage", "test"), ("Sattge", "prod")]).unwrap_err();
     assert_eq!(error.0.len(), 2, "{error}");

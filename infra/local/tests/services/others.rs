@@ -157,6 +157,47 @@ async fn other_processes_reach_every_service_on_one_port() {
 }
 
 #[tokio::test]
+async fn the_port_answers_programs_of_this_machine_and_no_page_of_another_origin() {
+    let stack = Stack::new();
+    stack.services.secrets().put("key", "the signing key");
+    let endpoint = serve(&stack).await;
+    let address = endpoint.strip_prefix("http://").unwrap();
+    let port = address.rsplit_once(':').unwrap().1;
+    let ask = async |host: String, origin: Option<&str>| {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::post("/").header("host", host);
+        request = request.header("x-amz-target", "secretsmanager.GetSecretValue");
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let body = Full::<Bytes>::from(r#"{"SecretId":"key"}"#);
+        let response = sender.send_request(request.body(body).unwrap()).await.unwrap();
+        (response.status(), response.into_body().collect().await.unwrap().to_bytes())
+    };
+    for (host, origin) in [
+        (format!("evil.example:{port}"), None),
+        (format!("127.0.0.1.evil.example:{port}"), None),
+        (format!("127.0.0.1:{port}"), Some("https://evil.example")),
+        (format!("127.0.0.1:{port}"), Some("null")),
+    ] {
+        let (status, body) = ask(host.clone(), origin).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{host} {origin:?}");
+        assert!(!body.windows(7).any(|part| part == b"signing"), "{host} {origin:?}");
+    }
+    assert_eq!(stack.services.counters().snapshot().len(), 0, "nothing was called");
+    // As the SDK's clients name it, S3 with the bucket in the path among them, and a page of this machine.
+    for (host, origin) in
+        [("127.0.0.1", None), ("localhost", None), ("[::1]", None), ("localhost", Some("http://localhost:5173"))]
+    {
+        let (status, body) = ask(format!("{host}:{port}"), origin).await;
+        assert_eq!(status, StatusCode::OK, "{host} {origin:?}");
+        assert!(body.windows(7).any(|part| part == b"signing"), "{host} {origin:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_published_stays_in_the_outbox() {
     let stack = Stack::new();
     let client = stack.sns();

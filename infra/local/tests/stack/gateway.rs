@@ -48,12 +48,45 @@ async fn a_function_that_fails_costs_its_caller_one_answer_and_nobody_else_anyth
     for (path, status, text) in [
         ("/fail/panic", 500, "Internal Server Error"),
         ("/fail/big", 500, "Internal Server Error"),
+        // 4 MiB of it are 8 MiB in the JSON that Lambda carries.
+        ("/fail/quotes", 500, "Internal Server Error"),
         ("/fail/slow", 500, "Internal Server Error"),
     ] {
         let answer = call(&local, Method::GET, path, "").await;
         assert_eq!((answer.status().as_u16(), message(answer.body())), (status, json!({ "message": text })), "{path}");
     }
     assert_eq!(call(&local, Method::GET, "/fail/tea", "").await.status(), 418);
+    assert_eq!(call(&local, Method::GET, "/fail/large", "").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_path_is_decoded_twice_before_its_route_is_looked_for_as_in_an_http_api() {
+    let local = start().await;
+    let get = async |path: &str| call(&local, Method::GET, path, "").await;
+    for (path, seen) in [
+        ("/files/a%20b/%CE%BB", "a b/λ"),
+        ("/files/a%2Fb", "a/b"),
+        ("/files/a%252Fb", "a/b"),
+        ("/f%69les/%61", "a"),
+        ("/files/a%3Fb", "a"),
+        ("/files/a%23b", "a#b"),
+        ("/files%2Fa", "a"),
+        ("/files/x%2F..%2Fa", "x/../a"),
+        ("/files/..%5C..%5Cetc", r"..\..\etc"),
+        ("/files/100%25", "100%"),
+    ] {
+        let answer = get(path).await;
+        assert_eq!((answer.status().as_u16(), answer.body()), (200, &Bytes::from(seen)), "{path}");
+    }
+    // An id with a slash in it is two segments, which no route takes.
+    for path in ["/fail/t%2Fea", "/fail/t%252Fea", "/fail%2F"] {
+        let answer = get(path).await;
+        assert_eq!(
+            (answer.status().as_u16(), message(answer.body())),
+            (404, json!({ "message": "Not Found" })),
+            "{path}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The process itself: ports, folders, settings, and stopping.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::Path;
@@ -126,6 +127,24 @@ fn bad_settings_are_complained_of_all_at_once() {
     let complaint =
         refused(&["--port", "0", "--aws-port", "0", "--data", "memory", "--param", "Unheard=1", "--param", "Of=2"]);
     assert!(complaint.contains("Unheard") && complaint.contains("Of"), "{complaint}");
+    let complaint =
+        refused(&["--port", "0", "--aws-port", "0", "--data", "memory", "--param", "SyncEntryBytes=500000"]);
+    assert!(complaint.contains("parameter `SyncEntryBytes` must be at most 262144, not `500000`"), "{complaint}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_data_folder_and_what_holds_the_signing_key_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let temporary = tempfile::tempdir().unwrap();
+    let data = temporary.path().join("data");
+    let process = Process::start(data.to_str().unwrap(), &["--services-only"]);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for file in ["secrets.jsonl", "keys.json"] {
+        assert_eq!(mode(&data.join(file)), 0o600, "{file}");
+    }
+    assert!(process.stop().success());
 }
 
 #[test]
@@ -142,8 +161,17 @@ async fn functions_work_against_the_services_of_another_process() {
     let services = Process::start(folder.path().to_str().unwrap(), &["--services-only"]);
     assert_eq!(services.call(Method::GET, "/health", Value::Null).await.0, 404);
     let environment = read_environment(folder.path());
-    let endpoint = environment.lines().find_map(|line| line.strip_prefix("AWS_ENDPOINT_URL=")).unwrap();
-    assert!(environment.contains("\nTABLE_ACCOUNTS=") && environment.contains("\nTOKEN_KEYS={\"keys\":[{"));
+    // Each value in quotes: without them, the parser of `cargo lambda watch --env-file` refuses the JSON of TOKEN_KEYS.
+    let values: BTreeMap<&str, &str> = environment
+        .lines()
+        .map(|line| {
+            let (name, value) = line.split_once('=').unwrap();
+            let inner = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
+            (name, inner.filter(|inner| !inner.contains('\'')).unwrap_or_else(|| panic!("{line}")))
+        })
+        .collect();
+    assert!(values["TABLE_ACCOUNTS"].starts_with("satchel-local-") && values["TOKEN_KEYS"].starts_with("{\"keys\":[{"));
+    let endpoint = values["AWS_ENDPOINT_URL"];
 
     let functions = Process::start("memory", &["--aws-endpoint", endpoint]);
     let session = sign_in(&functions).await;

@@ -54,6 +54,8 @@ fn web() -> Router {
                 "panic" => panic!("asked for"),
                 "slow" => std::future::pending().await,
                 "big" => (StatusCode::OK, "x".repeat(7 * 1024 * 1024)),
+                "quotes" => (StatusCode::OK, "\"".repeat(4 * 1024 * 1024)),
+                "large" => (StatusCode::OK, "x".repeat(4 * 1024 * 1024)),
                 _ => (StatusCode::IM_A_TEAPOT, how),
             }),
         )

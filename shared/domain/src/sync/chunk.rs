@@ -36,6 +36,12 @@ impl Fill {
     }
 }
 
+/// Bytes that the row of the entry `id` takes in the commit record.
+pub fn record_bytes(id: &str) -> usize {
+    // Its mark and the space between two.
+    id.len() + 2
+}
+
 /// The sequence number of a commit: strictly increasing, and not before the second it is made in.
 pub fn next_seq(head: u64, now: i64) -> u64 {
     (head + 1).max(u64::try_from(now).unwrap_or(0))

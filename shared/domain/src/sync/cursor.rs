@@ -167,6 +167,32 @@ impl Cursor {
     }
 }
 
+/// A missing commit before one older than this is no transaction under way, in seconds.
+const UNDER_WAY: i64 = 60;
+
+/// The first commit after a position that is to be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next {
+    /// The commit before it.
+    pub prev: u64,
+    /// Its server time, Unix seconds.
+    pub time: i64,
+}
+
+/// Whether the commit that follows `seq`, which is before the head, is gone for good: past `retention`, not on its way.
+/// Where it is not to be seen, what is known of it is that the commit after it, or the head, was made later.
+pub fn is_gone(seq: u64, next: Option<Next>, head_time: i64, now: i64, retention: i64) -> bool {
+    match next {
+        Some(next) if next.prev == seq => false,
+        // A commit's time is never after its seq, so a seq past retention is a commit past retention.
+        Some(next) => {
+            let seconds = i64::try_from(next.prev).unwrap_or(i64::MAX);
+            seconds.saturating_add(retention) < now || next.time.saturating_add(UNDER_WAY) < now
+        }
+        None => head_time.saturating_add(UNDER_WAY) < now,
+    }
+}
+
 /// 410 `resync_required`: the client pulls in full.
 pub fn resync() -> Error {
     Error::Gone {
@@ -221,6 +247,27 @@ mod tests {
             bytes[at] ^= 1 << bit;
             prop_assert_eq!(code(Cursor::open(&URL_SAFE_NO_PAD.encode(bytes), b"key", EPOCH, 1000)), "invalid_cursor");
         }
+    }
+
+    #[test]
+    fn a_missing_commit_is_gone_by_its_own_age_and_not_by_the_cursors() {
+        const NOW: i64 = 1_767_225_600;
+        const RETENTION: i64 = 180 * 86_400;
+        let seq = |age: i64| u64::try_from(NOW - age).unwrap();
+        let gone = |from: u64, next: Option<(u64, i64)>, head_age: i64| {
+            let next = next.map(|(prev, age)| Next { prev, time: NOW - age });
+            is_gone(from, next, NOW - head_age, NOW, RETENTION)
+        };
+        assert!(!gone(0, Some((0, 5)), 5), "nothing is missing");
+        assert!(!gone(0, Some((seq(1), 0)), 0), "made a second ago, for the oldest of cursors too");
+        assert!(!gone(0, None, 1), "the head itself is on its way");
+        assert!(gone(seq(90), Some((seq(80), 70)), 0), "nothing is on its way for a minute");
+        assert!(gone(seq(90), None, 61));
+        assert!(
+            gone(seq(RETENTION + 90), Some((seq(RETENTION + 1), 2)), 2),
+            "past retention, though the next is young"
+        );
+        assert!(gone(0, None, RETENTION + 1));
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub struct Stored {
     pub form: Form,
     /// Stored bytes of ciphertext.
     pub size: usize,
-    /// The device whose push wrote it last.
+    /// The device whose push brought the content: one that only merged its clock has not seen it.
     pub written_by: String,
     /// The commit that wrote it last.
     pub seq: u64,

@@ -85,17 +85,18 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self(error) = self;
         let (status, code, detail) = public(&error);
-        if let Error::Unavailable { cause, .. } = &error {
-            tracing::warn!(error = %causes(&**cause), "a dependency is unavailable");
-        }
-        if let Error::Internal(cause) = &error {
-            tracing::error!(error = %causes(&**cause), "a request failed by a fault of ours");
-        }
+        let cause = match &error {
+            Error::Unavailable { cause, .. } | Error::Internal(cause) => Some(Cause(causes(&**cause))),
+            _ => None,
+        };
         let errors = match &error {
             Error::Invalid(fields) => Some(json!(fields)),
             _ => None,
         };
         let mut response = problem(status, code, detail, errors);
+        if let Some(cause) = cause {
+            response.extensions_mut().insert(cause);
+        }
         let headers = response.headers_mut();
         match error {
             Error::Unavailable { retry_after, .. } | Error::TooMany { retry_after } => {
@@ -133,6 +134,10 @@ pub fn problem(status: StatusCode, code: &str, detail: Value, errors: Option<Val
 /// Rides along in a response's extensions, so that the layer can add the request's id without reading the body back.
 #[derive(Clone)]
 pub(crate) struct ProblemBody(pub(crate) std::sync::Arc<Value>);
+
+/// Why a request failed; rides along in a response's extensions, for the request's log line alone.
+#[derive(Clone)]
+pub(crate) struct Cause(pub(crate) String);
 
 /// An error with what caused it, in one line, for the log.
 pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {

@@ -1,6 +1,7 @@
 //! What is around every handler: request id, log line, no caching, problems for what no route takes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -8,17 +9,36 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use satchel_domain::Error;
 use satchel_store::capacity;
 use serde_json::{Map, Value, json};
 
 use super::Core;
 use super::caller::Who;
-use super::error::{ProblemBody, problem};
+use super::error::{ApiError, Cause, ProblemBody, problem};
 use crate::record;
 
 /// The request's id: Lambda's own.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
+
+/// For how long Lambda lets this request's instance go on.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeLeft(pub Duration);
+
+/// What is kept of it for the answer and the log line.
+const RESERVE: Duration = Duration::from_millis(700);
+
+/// The answer, or a 503 while there is still time to give one: an instance that is killed at its time-out answers nothing
+/// that a client could go by, and the next request pays for a cold start. What was under way is as a lost answer is:
+/// every route may be repeated.
+async fn in_time(left: Option<TimeLeft>, answer: impl Future<Output = Response>) -> Response {
+    let Some(TimeLeft(left)) = left else { return answer.await };
+    match tokio::time::timeout(left.saturating_sub(RESERVE), answer).await {
+        Ok(response) => response,
+        Err(_) => ApiError(Error::unavailable("the function's time was used up")).into_response(),
+    }
+}
 
 /// `router` as every family serves it.
 pub fn serve<S: Clone + Send + Sync + 'static>(router: Router<S>, state: S, core: Core) -> Router {
@@ -47,7 +67,9 @@ async fn around(State(core): State<Core>, mut request: Request, next: Next) -> R
     let who = Arc::new(Who::default());
     request.extensions_mut().insert(Arc::clone(&who));
 
-    let (response, units) = capacity::measured(next.run(request)).await;
+    let left = request.extensions().get::<TimeLeft>().copied();
+    let (mut response, units) = capacity::measured(in_time(left, next.run(request))).await;
+    let cause = response.extensions_mut().remove::<Cause>();
     let response = finish(response, &id);
 
     let mut fields = Map::new();
@@ -59,8 +81,11 @@ async fn around(State(core): State<Core>, mut request: Request, next: Next) -> R
         fields.insert("user".to_owned(), json!(name));
         fields.insert("device".to_owned(), json!(device));
     }
+    if let Some(Cause(cause)) = cause {
+        fields.insert("error".to_owned(), cause.into());
+    }
     let took_ms = started.elapsed().as_secs_f64() * 1_000.0;
-    let level = if response.status().is_server_error() { "error" } else { "info" };
+    let level = if response.status().is_server_error() { "ERROR" } else { "INFO" };
     record::line(
         begun.as_millisecond(),
         level,
@@ -96,4 +121,21 @@ fn finish(mut response: Response, id: &str) -> Response {
     }
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_hangs_is_answered_for_in_time() {
+        let begun = tokio::time::Instant::now();
+        let response = in_time(Some(TimeLeft(Duration::from_secs(15))), std::future::pending()).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(header::RETRY_AFTER));
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(15) && took > Duration::from_secs(13), "{took:?}");
+        let quick = in_time(Some(TimeLeft(Duration::from_secs(1))), async { Response::new(Body::empty()) }).await;
+        assert_eq!(quick.status(), StatusCode::OK);
+    }
 }

@@ -4,29 +4,34 @@
 //! - A push token has at most one row `TOK#`, and the device it names is the one whose row has the token's hash: both
 //!   change in one transaction.
 //! - A device's row has `due_day`, and the clean-up's list has the device on that day: both change in one transaction.
+//! - A device has a row, and so a place on the list, soon after its sign-in ([`arrive`]), whether or not it describes
+//!   itself.
 //! - After `END#<session>` is written, that session gives no push token any more, although its access token may live a
 //!   quarter of an hour longer.
 
 mod due;
+mod gone;
 mod push;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use satchel_domain::devices::{Description, due_day};
 use satchel_domain::ids::{DeviceId, SessionId, UserId};
 use satchel_domain::session::Platform;
+use satchel_domain::time::from_unix;
 use satchel_domain::{Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::expr::Expr;
-use crate::keys::Key;
 use crate::keys::devices as keys;
 use crate::retry::Retry;
+use crate::sessions::Session;
 use crate::table::{Range, Table};
-use crate::transaction::Transaction;
+use crate::transaction::{Cancelled, Transaction};
 
 pub use due::{DueRow, due, forget_due, look_again};
+pub use gone::{delete, erase};
 pub use push::{Claim, has_ended, holder, quiet};
-use push::{claim, push_hash, release, remember_end};
+use push::{claim, push_hash};
 
 /// A device's description.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +59,11 @@ pub struct DeviceRow {
     pub timezone: Option<String>,
     /// Whether the person wants pushes on it.
     pub push_enabled: bool,
-    /// Whether it is in use.
+    /// Whether it is in use as far as this table knows: the clean-up alone says no. Whether it is signed in, auth knows.
     pub is_active: bool,
+    /// Whether it described itself; else the row is what it said at its sign-in.
+    #[serde(default)]
+    pub described: bool,
     /// Whether it can run inference for the person's other devices.
     #[serde(default)]
     pub can_inference: bool,
@@ -112,6 +120,14 @@ pub struct Own<'a> {
     pub session: &'a SessionId,
 }
 
+/// A device's row, and who says what it becomes.
+struct Saying<'a> {
+    before: Option<&'a DeviceRow>,
+    said: &'a Description,
+    /// Whether the device describes itself; else it is what it said at its sign-in.
+    described: bool,
+}
+
 /// Adds to `transaction`: the device says `said`. Where it has no row (`before`), it gets one, and a place on the
 /// clean-up's list. A push token moves here from whatever device held it.
 ///
@@ -126,6 +142,30 @@ pub async fn describe(
     own: Own<'_>,
     before: Option<&DeviceRow>,
     said: &Description,
+    now: Timestamp,
+) -> Result<()> {
+    say(transaction, table, own, Saying { before, said, described: true }, now).await
+}
+
+/// [`describe`] for a device without a row, of what it said at its sign-in.
+///
+/// # Errors
+/// What the store says.
+pub async fn introduce(
+    transaction: &mut Transaction,
+    table: &Table,
+    own: Own<'_>,
+    said: &Description,
+    now: Timestamp,
+) -> Result<()> {
+    say(transaction, table, own, Saying { before: None, said, described: false }, now).await
+}
+
+async fn say(
+    transaction: &mut Transaction,
+    table: &Table,
+    own: Own<'_>,
+    Saying { before, said, described }: Saying<'_>,
     now: Timestamp,
 ) -> Result<()> {
     let Own { user, device, session } = own;
@@ -143,6 +183,7 @@ pub async fn describe(
         (None, Some(_)) => {}
     }
     update.set("is_active", true);
+    update.set("described", described);
     update.set("last_active_at", now.as_millisecond());
     update.set("updated_at", now.as_millisecond());
 
@@ -178,6 +219,35 @@ pub async fn describe(
     transaction.update(table, &keys::device(user, device), update.done())?;
     transaction.check(table, &keys::end(user, session), Expr::absent())?;
     Ok(())
+}
+
+/// `session` has begun: its device gets a row of what it said at the sign-in, and with it a place on the clean-up's list,
+/// where it has none; a row that is there keeps what it says and is in use again. Nothing happens where the session's end
+/// is known here. Repeatable.
+///
+/// Without this a device that never calls this family would never be looked at, and its session never ended.
+pub async fn arrive(table: &Table, session: &Session) -> Result<()> {
+    let own = Own { user: &session.user_id, device: &session.device_id, session: &session.session_id };
+    let mut retry = Retry::default();
+    loop {
+        match get(table, own.user, own.device).await? {
+            Some(row) if row.is_active => return Ok(()),
+            Some(_) => {
+                let again = Expr::update("SET is_active = :yes").when("attribute_exists(pk)").value(":yes", true);
+                table.update::<DeviceRow>(&keys::device(own.user, own.device), again).await?;
+                return Ok(());
+            }
+            None => {
+                let mut transaction = Transaction::new();
+                introduce(&mut transaction, table, own, &session.said(), from_unix(session.created_at)).await?;
+                match transaction.run(table).await {
+                    Ok(()) => return Ok(()),
+                    Err(Cancelled::Condition(_)) if has_ended(table, own.user, own.session).await? => return Ok(()),
+                    Err(cancelled) => retry.after(cancelled).await?,
+                }
+            }
+        }
+    }
 }
 
 /// What changes of a device that has a row.
@@ -242,63 +312,6 @@ pub async fn change(
     table.update(&keys::device(user, device), update.done()).await
 }
 
-/// Deletes the device with its token and its place on the clean-up's list; `session` can describe it no more. `false`
-/// where there was no row. Repeatable.
-pub async fn delete(
-    table: &Table,
-    user: &UserId,
-    device: &DeviceId,
-    session: Option<&SessionId>,
-    now: Timestamp,
-) -> Result<bool> {
-    let mut retry = Retry::default();
-    loop {
-        let mut transaction = Transaction::new();
-        if let Some(session) = session {
-            remember_end(&mut transaction, table, user, session, now)?;
-        }
-        let row = get(table, user, device).await?;
-        if let Some(row) = &row {
-            let unchanged = match &row.push_hash {
-                Some(hash) => {
-                    release(&mut transaction, table, row, hash)?;
-                    Expr::condition("due_day = :day AND push_hash = :hash").value(":hash", hash)
-                }
-                None => Expr::condition("due_day = :day AND attribute_not_exists(push_hash)"),
-            };
-            transaction.delete(table, &keys::device(user, device), unchanged.value(":day", row.due_day))?;
-            transaction.delete(table, &keys::due(user, device, row.due_day), Expr::always())?;
-        }
-        if transaction.is_empty() {
-            return Ok(false);
-        }
-        match transaction.run(table).await {
-            Ok(()) => return Ok(row.is_some()),
-            Err(cancelled) => retry.after(cancelled).await?,
-        }
-    }
-}
-
-/// Erases every row of a person: tokens and places on the list before the devices that name them, so that it resumes
-/// wherever a crash left it. Repeatable.
-pub async fn erase(table: &Table, user: &UserId) -> Result<()> {
-    for row in list(table, user).await? {
-        if let Some(hash) = &row.push_hash {
-            let mine = Claim { user_id: row.user_id.clone(), device_id: row.id.clone() };
-            table.delete(&keys::token(hash), mine.held()).await?;
-        }
-        table.delete(&keys::due(user, &row.id, row.due_day), Expr::always()).await?;
-    }
-    loop {
-        let page = table.query::<Key>(Range::of(keys::partition(user)).limit(500).only("pk, sk")).await?;
-        if page.rows.is_empty() {
-            break;
-        }
-        table.delete_many(&page.rows).await?;
-    }
-    crate::receipts::erase(table, user.as_str()).await
-}
-
 fn name_of(platform: Platform) -> Result<String> {
     match serde_json::to_value(platform) {
         Ok(serde_json::Value::String(name)) => Ok(name),
@@ -357,6 +370,7 @@ pub fn described(before: Option<DeviceRow>, own: Own<'_>, said: &Description, no
         timezone: None,
         push_enabled: true,
         is_active: true,
+        described: true,
         can_inference: false,
         inference_models: Vec::new(),
         last_heartbeat_at: None,
@@ -378,6 +392,7 @@ pub fn described(before: Option<DeviceRow>, own: Own<'_>, said: &Description, no
         timezone: or(&said.timezone, before.timezone),
         push_enabled: said.push_enabled.unwrap_or(before.push_enabled),
         is_active: true,
+        described: true,
         last_active_at: millis,
         updated_at: millis,
         ..before

@@ -27,6 +27,8 @@ pub struct DeviceRow {
     pub seen: i64,
     /// The last two pages of a full pull without cursor, older first.
     pub pages: Vec<PulledPage>,
+    /// Counted up with each write; 0 before the first, and in rows from before it was counted.
+    pub revision: u64,
 }
 
 impl DeviceRow {
@@ -48,19 +50,27 @@ impl DeviceRow {
             position: fields.number("pos")?,
             seen: fields.number("seen")?,
             pages,
+            revision: fields.maybe_number("rev").unwrap_or(0),
         })
     }
 }
 
-/// Writes where a device stands; it forgets the pages of a full pull unless some are given.
-pub async fn put(table: &Table, pk: &str, row: &DeviceRow) -> Result<()> {
+/// Writes where a device stands, kept until `kept_until` (Unix seconds), where its row is still `was`; `false` where another
+/// request of the device came in between. It forgets the pages of a full pull unless some are given.
+pub async fn put(table: &Table, pk: &str, was: Option<&DeviceRow>, row: &DeviceRow, kept_until: i64) -> Result<bool> {
+    let unchanged = match was {
+        None => Expr::absent(),
+        Some(DeviceRow { revision: 0, .. }) => Expr::condition("attribute_exists(pk) AND attribute_not_exists(rev)"),
+        Some(was) => Expr::condition("rev = :was").value(":was", was.revision),
+    };
     let mut item = Item::new();
     super::number(&mut item, "pos", row.position);
     super::number(&mut item, "seen", row.seen);
+    super::number(&mut item, "rev", was.map_or(0, |was| was.revision) + 1);
+    super::number(&mut item, "ttl", kept_until);
     for (page, (number, cursor)) in row.pages.iter().zip([("n1", "p1"), ("n2", "p2")]) {
         super::number(&mut item, number, page.number);
         super::text(&mut item, cursor, page.cursor.clone());
     }
-    table.put_item(&keys::sync::device(pk, &row.device), item, Expr::always()).await?;
-    Ok(())
+    table.put_item(&keys::sync::device(pk, &row.device), item, unchanged).await
 }

@@ -8,8 +8,8 @@ use super::{Fields, bytes, number, text};
 use crate::keys::Key;
 use crate::table::Item;
 
-/// What [`Stored`] needs of a row: everything but the ciphertext. `#b` is `by`, a reserved word.
-pub const WITHOUT_CONTENT: &str = "sk, c, cc, f, h, ra, ru, rh, rf, au, #b, del, rev, seq, sz, st";
+/// What decisions need of a row: everything but the ciphertext. `#b` is `by`, a reserved word.
+pub const WITHOUT_CONTENT: &str = "sk, c, cc, f, h, ra, ru, rh, rf, au, ua, ca, #b, del, rev, seq, sz, st";
 
 /// Who made a version, and when by their own account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct EntryRow {
     pub stored: Stored,
     /// Counted up with each write.
     pub revision: u64,
-    /// Author of the content; times are 0 where the row was read without content.
+    /// Author of the content; its version is 1 where the row was read without content.
     pub author: Author,
     /// Ciphertext, where it was read and the row is no tombstone.
     pub content: Option<Content>,

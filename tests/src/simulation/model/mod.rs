@@ -14,7 +14,7 @@ use satchel_domain::sync::{Content, VectorClock};
 
 use super::bug::Bug;
 use super::wire::{Answer, Ask, Push, Pushed, SpaceStatus, Status, Stored, Verdict, Version, Winner};
-use rules::{Act, Incoming, Row, act};
+use rules::{Act, Incoming, Lost, Row, act};
 
 /// Rows a chunk writes at most, META and the commit record not counted.
 const CHUNK_ROWS: usize = 95;
@@ -27,24 +27,33 @@ const HISTORY: i64 = 30 * 86_400;
 /// Bytes that count for a live entry besides ciphertext and clock.
 const OVERHEAD: u64 = 200;
 
+/// An entry as a commit left it.
+#[derive(Debug, Clone)]
+struct Touched {
+    id: String,
+    size: usize,
+    deleted: bool,
+}
+
 #[derive(Debug, Clone)]
 struct Commit {
     seq: u64,
     prev: u64,
     time: i64,
-    /// Id, and the size it had then.
-    touched: Vec<(String, usize)>,
+    touched: Vec<Touched>,
 }
 
 #[derive(Debug, Default, Clone)]
 struct Known {
     position: u64,
+    /// When it is forgotten, unless it comes again.
+    until: i64,
     /// The position that was answered last.
     answered: u64,
     pages: Vec<(u64, String)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Space {
     head: u64,
     head_time: i64,
@@ -78,6 +87,9 @@ impl Base {
 #[derive(Debug)]
 pub struct ModelServer {
     spaces: BTreeMap<String, Space>,
+    backup: BTreeMap<String, Space>,
+    /// Where devices stood when requests that are under way together were read.
+    together: Option<BTreeMap<String, BTreeMap<String, Known>>>,
     store_epoch: u64,
     bug: Option<Bug>,
     /// Bytes of ciphertext a page holds.
@@ -88,12 +100,49 @@ impl ModelServer {
     /// An empty one, with a mistake or without.
     #[must_use]
     pub fn new(bug: Option<Bug>, page_bytes: usize) -> Self {
-        Self { spaces: BTreeMap::new(), store_epoch: 1, bug, page_bytes }
+        let (spaces, backup) = (BTreeMap::new(), BTreeMap::new());
+        Self { spaces, backup, together: None, store_epoch: 1, bug, page_bytes }
     }
 
     /// A deployment with a higher `StoreEpoch`.
     pub fn raise_epoch(&mut self) {
         self.store_epoch += 1;
+    }
+
+    /// A copy of everything, to be put back later.
+    pub fn back_up(&mut self) {
+        self.backup = self.spaces.clone();
+    }
+
+    /// Puts the copy back and raises the epoch.
+    pub fn restore(&mut self) {
+        let lost = std::mem::replace(&mut self.spaces, self.backup.clone());
+        let orders = lost.iter().filter(|_| self.has(Bug::EraseOrderOutlivesRestore));
+        let erased: Vec<String> = orders
+            .filter(|(user, space)| {
+                self.backup.get(*user).is_some_and(|restored| restored.generation < space.generation)
+            })
+            .map(|(user, _)| user.clone())
+            .collect();
+        for (_, space) in self.spaces.iter_mut().filter(|(user, _)| erased.contains(user)) {
+            (space.rows, space.commits, space.history) = Default::default();
+        }
+        if !self.has(Bug::RestoreKeepsEpoch) {
+            self.raise_epoch();
+        }
+    }
+
+    /// The next requests are under way together, until `apart`.
+    pub fn together(&mut self) {
+        if self.has(Bug::PlaceByLastWriter) {
+            let spaces = self.spaces.iter();
+            self.together = Some(spaces.map(|(user, space)| (user.clone(), space.devices.clone())).collect());
+        }
+    }
+
+    /// They are answered.
+    pub fn apart(&mut self) {
+        self.together = None;
     }
 
     fn has(&self, bug: Bug) -> bool {
@@ -105,6 +154,7 @@ impl ModelServer {
         let epoch = self.store_epoch;
         let space =
             self.spaces.entry(user.to_owned()).or_insert_with(|| Space { store_epoch: epoch, ..Space::default() });
+        space.devices.retain(|_, known| known.until > now);
         if space.store_epoch < epoch {
             space.store_epoch = epoch;
             space.base = space.head.max(u64::try_from(now).unwrap_or(0));
@@ -147,7 +197,8 @@ impl ModelServer {
     /// What a device presented is kept: positions of pushes follow from it.
     pub fn presented(&mut self, user: &str, device: &str, position: u64, now: i64) {
         let space = self.space(user, now);
-        space.devices.entry(device.to_owned()).or_default().position = position;
+        let known = space.devices.entry(device.to_owned()).or_default();
+        (known.position, known.until) = (position, now + RETENTION);
     }
 
     fn status(&mut self, user: &str, now: i64) -> SpaceStatus {
@@ -176,9 +227,12 @@ impl ModelServer {
     }
 
     fn history(&mut self, user: &str, id: &str, now: i64) -> Vec<Version> {
+        let swept = if self.has(Bug::HistorySwept) { 23 * 86_400 } else { 0 };
+        let oldest_first = self.has(Bug::HistoryOldestFirst);
         let space = self.space(user, now);
         let versions = space.history.get(id).into_iter().flatten();
-        versions.filter(|version| version.kept_until > now).cloned().rev().collect()
+        let kept = versions.filter(|version| version.kept_until - swept > now).cloned();
+        if oldest_first { kept.collect() } else { kept.rev().collect() }
     }
 
     /// Takes a push of a device that had seen everything up to `base`; nothing where it crashed.
@@ -191,6 +245,7 @@ impl ModelServer {
         crash: Option<usize>,
     ) -> Option<Pushed> {
         let bug = self.bug;
+        let as_read = self.together.as_ref().and_then(|users| users.get(user)).cloned();
         let space = self.space(user, now);
         space.show_late();
         let items = items(push, base.map(|base| base.seen), now);
@@ -205,6 +260,9 @@ impl ModelServer {
                 }
                 return None;
             }
+            if bug == Some(Bug::MarkersOfFirstPlan) && space.plans_too_far(&items[results.len()..], reject, now) {
+                return None;
+            }
             let before = space.head;
             results.extend(space.chunk(&items[results.len()..], reject, now, bug));
             chunks += 1;
@@ -215,7 +273,8 @@ impl ModelServer {
         if bug == Some(Bug::CommitBeforeEntries) {
             space.hide_last_commit();
         }
-        let known = space.devices.get(&push.device_id).cloned().unwrap_or_default();
+        let devices = as_read.as_ref().unwrap_or(&space.devices);
+        let known = devices.get(&push.device_id).cloned().unwrap_or_default();
         let stands_at =
             if bug == Some(Bug::PushTrustsAnswers) { known.position.max(known.answered) } else { known.position };
         let mut cursor = push.base_cursor.clone();
@@ -230,8 +289,10 @@ impl ModelServer {
                 position = space.head;
             }
         }
-        let row = space.devices.entry(push.device_id.clone()).or_insert(known);
-        row.position = position;
+        if bug == Some(Bug::PushTimeIsHead) && position > 0 {
+            position = space.head;
+        }
+        space.devices.insert(push.device_id.clone(), Known { position, until: now + RETENTION, ..known });
         let list = |wanted: &dyn Fn(&Verdict) -> bool| -> Vec<String> {
             results.iter().filter(|verdict| wanted(verdict)).map(|verdict| verdict.id.clone()).collect()
         };
@@ -282,7 +343,7 @@ impl Space {
 
     fn hide_last_commit(&mut self) {
         let Some(commit) = self.commits.last() else { return };
-        for (id, _) in &commit.touched {
+        for Touched { id, .. } in &commit.touched {
             if let Some(row) = self.rows.get(id).filter(|row| row.seq == commit.seq) {
                 self.late.push((id.clone(), row.clone()));
                 self.rows.remove(id);
@@ -304,6 +365,7 @@ impl Space {
         let seq = if bug == Some(Bug::SeqRepeats) { now_seq } else { (self.head + 1).max(now_seq) };
         let (mut rows, mut ids) = (0, BTreeSet::new());
         let (mut results, mut touched) = (Vec::new(), Vec::new());
+        let mut lost_ones = Vec::new();
         for (id, incoming) in items {
             if !ids.insert(id) || results.len() == WINDOW {
                 break;
@@ -337,7 +399,7 @@ impl Space {
                 Act::ClockReuse => verdict(Status::ClockReuse, None, standing),
                 Act::Keep(why) => {
                     if cost > 0 {
-                        self.keep(id, incoming.data.clone().unwrap_or_default(), why, now, bug);
+                        lost_ones.push((id.clone(), Lost::pushed(incoming, why), None));
                         self.kept.insert(key, now + HISTORY);
                     }
                     if why == "lost" {
@@ -348,10 +410,10 @@ impl Space {
                 }
                 Act::Write { mut row, conflict, client_won, lost } => {
                     row.seq = seq;
-                    if let Some((data, why)) = lost {
-                        self.keep(id, data, why, now, bug);
+                    if let Some(lost) = lost {
+                        lost_ones.push((id.clone(), lost, Some(row.author.clone())));
                     }
-                    touched.push((id.clone(), row.data.len()));
+                    touched.push(Touched { id: id.clone(), size: row.data.len(), deleted: row.deleted });
                     let at = Some((seq, row.clock.clone()));
                     self.rows.insert(id.clone(), *row);
                     let winner = conflict.then_some(if client_won { Winner::Client } else { Winner::Server });
@@ -363,15 +425,40 @@ impl Space {
             self.commits.push(Commit { seq, prev: self.head, time: now, touched });
             (self.head, self.head_time) = (seq, now);
         }
+        for (id, lost, winner) in lost_ones {
+            self.keep(id, lost, winner, now, bug);
+        }
         results
     }
 
-    fn keep(&mut self, id: &str, data: String, why: &str, now: i64, bug: Option<Bug>) {
-        if bug == Some(Bug::HistoryLost) && why == "lost" {
+    /// What lost goes to history, which is in the order of the heads it was put there by or after.
+    fn keep(&mut self, id: String, lost: Lost, winner: Option<String>, now: i64, bug: Option<Bug>) {
+        if bug == Some(Bug::HistoryLost) && lost.why == "lost" {
             return;
         }
-        let version = Version { encrypted_data: data, reason: why.to_owned(), kept_until: now + HISTORY };
-        self.history.entry(id.to_owned()).or_default().push(version);
+        let is = |planted: Bug| bug == Some(planted);
+        let version = Version {
+            device_id: winner.filter(|_| is(Bug::HistoryOfTheWinner)).unwrap_or(lost.author),
+            encrypted_data: lost.data,
+            vector_clock: if is(Bug::HistoryWithoutClock) { VectorClock::default() } else { lost.clock },
+            updated_at: lost.updated_at,
+            seq: self.head,
+            reason: lost.why.to_owned(),
+            kept_until: now + HISTORY,
+        };
+        self.history.entry(id).or_default().push(version);
+    }
+
+    /// Whether a plan that leaves out what is kept already takes up losers that the first plan had no room for, and that
+    /// are kept as well.
+    fn plans_too_far(&self, items: &[(String, Incoming)], reject: bool, now: i64) -> bool {
+        let mut rows = 0;
+        items.iter().take(WINDOW).any(|(id, incoming)| {
+            let action = act(self.base, self.rows.get(id), incoming, reject, now, None);
+            rows += if matches!(action, Act::Keep(_)) { 2 } else { 0 };
+            let kept = self.kept.get(&(id.clone(), incoming.hash()));
+            matches!(action, Act::Keep(_)) && rows > CHUNK_ROWS && kept.is_some_and(|until| *until > now)
+        })
     }
 
     fn with_entry(&self, verdict: Verdict) -> Verdict {

@@ -1,6 +1,6 @@
 //! Pulls of the model: a walk by key, then commits in order.
 
-use super::{Base, ModelServer, RETENTION, Row, Space};
+use super::{Base, ModelServer, RETENTION, Row, Space, Touched};
 use crate::simulation::bug::Bug;
 use crate::simulation::wire::{Answer, Pull, Pulled, Tombstone};
 
@@ -56,6 +56,11 @@ struct Page {
 }
 
 impl Page {
+    /// Whether it tells of this version already.
+    fn tells(&self, id: &str, row: &Row) -> bool {
+        self.rows.iter().any(|(told, held)| told == id && held.seq == row.seq)
+    }
+
     fn room(&self) -> bool {
         self.rows.len() < self.limit
     }
@@ -127,7 +132,12 @@ impl Space {
             let mut skip = place.offset;
             let mark = (page.rows.len(), page.bytes);
             let mut delivered = if is(Bug::OffsetAmongRemaining) { skip } else { 0 };
-            for (at, (id, planned)) in commit.touched.iter().enumerate() {
+            for (at, Touched { id, size: planned, deleted }) in commit.touched.iter().enumerate() {
+                let revived = self.rows.get(id).filter(|row| *deleted && row.seq > commit.seq && !row.deleted);
+                if let Some(row) = revived.filter(|_| is(Bug::IdTwice) && page.room()) {
+                    let (data, deleted, seq) = (String::new(), true, commit.seq);
+                    page.add(id, &Row { data, deleted, seq, ..row.clone() });
+                }
                 let row = self.rows.get(id).filter(|row| {
                     let is_mine = row.seq == commit.seq || (is(Bug::GrownEntrySkipped) && row.seq > commit.seq);
                     is_mine && !(row.deleted && is(Bug::TombstonesForgotten))
@@ -140,7 +150,7 @@ impl Space {
                 } else if at < skip {
                     continue;
                 }
-                let Some(row) = row else { continue };
+                let Some(row) = row.filter(|row| !page.tells(id, row)) else { continue };
                 if is(Bug::GrownEntrySkipped) && !mentioned.insert(id) {
                     continue;
                 }
@@ -171,6 +181,7 @@ impl ModelServer {
     pub(super) fn open(&mut self, user: &str, text: &str, now: i64) -> Result<Place, Refused> {
         let by_time = self.has(Bug::CursorByClientTime);
         let mixed = self.has(Bug::SpacesMixed);
+        let at_will = self.has(Bug::ResyncAtWill);
         let space = self.space(user, now);
         let invalid = || Refused(400, "invalid_cursor");
         let mut parts = text.splitn(7, '|');
@@ -196,6 +207,10 @@ impl ModelServer {
         space.forget_old(now);
         let next = space.commits.iter().find(|commit| commit.seq > seq);
         let is_old = kind == Kind::Delta && seq != space.head && now - i64::try_from(seq).unwrap_or(0) > RETENTION;
+        let week_old = seq != space.head && now - i64::try_from(seq).unwrap_or(0) > 7 * 86_400;
+        if at_will && kind == Kind::Delta && week_old {
+            return Err(Refused(410, "resync_required"));
+        }
         if is_old && !by_time && next.is_none_or(|commit| commit.prev != seq) {
             return Err(Refused(410, "resync_required"));
         }
@@ -250,7 +265,7 @@ impl ModelServer {
         let cursor = space.cursor(user, end.kind, end.seq, end.offset, &end.after);
         let complete = end.kind == Kind::Delta && end.seq == space.head && end.offset == 0;
         let known = space.devices.entry(device.to_owned()).or_default();
-        known.position = presented.seen();
+        (known.position, known.until) = (presented.seen(), now + RETENTION);
         let same = known.pages.iter().find(|(_, place)| *place == cursor).map(|(page, _)| *page);
         let highest = known.pages.iter().map(|(page, _)| *page).max().unwrap_or(0).max(number);
         known.pages.retain(|(page, _)| !by_cursor && *page == number);

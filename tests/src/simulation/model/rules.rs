@@ -44,6 +44,28 @@ impl Incoming {
     }
 }
 
+/// A version that goes to history.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) data: String,
+    pub(super) clock: VectorClock,
+    pub(super) author: String,
+    pub(super) updated_at: i64,
+    pub(super) why: &'static str,
+}
+
+impl Lost {
+    fn stored(row: &Row, why: &'static str) -> Self {
+        let Row { data, clock, author, updated_at, .. } = row.clone();
+        Self { data, clock, author, updated_at, why }
+    }
+
+    pub(super) fn pushed(incoming: &Incoming, why: &'static str) -> Self {
+        let Incoming { data, clock, author, updated_at, .. } = incoming.clone();
+        Self { data: data.unwrap_or_default(), clock, author, updated_at, why }
+    }
+}
+
 /// What happens.
 #[derive(Debug)]
 pub(super) enum Act {
@@ -58,8 +80,8 @@ pub(super) enum Act {
         row: Box<Row>,
         conflict: bool,
         client_won: bool,
-        /// What goes to history: its content, and why.
-        lost: Option<(String, &'static str)>,
+        /// What goes to history, and why.
+        lost: Option<Lost>,
     },
 }
 
@@ -85,7 +107,7 @@ pub(super) fn act(
         rank,
         deleted: incoming.data.is_none(),
         data: incoming.data.clone().unwrap_or_default(),
-        author: incoming.author.clone(),
+        author: if is(Bug::AuthorIsSender) { incoming.device.clone() } else { incoming.author.clone() },
         updated_at: incoming.updated_at,
         written_by: incoming.device.clone(),
         seq: 0,
@@ -103,18 +125,18 @@ pub(super) fn act(
         None => stored.deleted,
         Some(data) => !stored.deleted && stored.data == *data,
     };
-    let content = |deleted: bool, data: &str, why| (!deleted).then(|| (data.to_owned(), why));
+    let keeps = |keeps: bool, why| keeps.then(|| Lost::stored(stored, why));
     if clock.is_empty() {
         if same && !is(Bug::RetryIsNew) {
             return Act::Unchanged;
         }
         let next = ticked(base, &stored.clock);
         if incoming.data.is_none() {
-            let unseen = incoming.position.is_some_and(|position| stored.seq > position);
+            let unseen = incoming.position.is_some_and(|position| stored.seq > position && !is(Bug::DeleteUnseen));
             if unseen && stored.written_by != incoming.device {
                 return Act::Refused;
             }
-            return plain(new(next.clone(), next, rank), content(stored.deleted, &stored.data, "deleted"));
+            return plain(new(next.clone(), next, rank), keeps(!stored.deleted, "deleted"));
         }
         if reject {
             return Act::Refused;
@@ -122,7 +144,7 @@ pub(super) fn act(
         if rank <= stored.rank && !same {
             return Act::Keep("lost");
         }
-        let lost = content(stored.deleted || same, &stored.data, "lost");
+        let lost = keeps(!stored.deleted && !same, "lost");
         return Act::Write { row: Box::new(new(next.clone(), next, rank)), conflict: true, client_won: true, lost };
     }
     match clock.relation(&stored.clock) {
@@ -138,7 +160,7 @@ pub(super) fn act(
             let both_live = incoming.data.is_some() && !stored.deleted && !is(Bug::AncestorWins);
             let rank = if both_live { rank.max(stored.rank.clone()) } else { rank };
             let deletes = incoming.data.is_none();
-            plain(new(clock.clone(), clock, rank), content(stored.deleted || !deletes, &stored.data, "deleted"))
+            plain(new(clock.clone(), clock, rank), keeps(!stored.deleted && deletes, "deleted"))
         }
         Relation::Concurrent => concurrent(stored, incoming, clock, rank, same, reject, bug, new),
     }
@@ -173,7 +195,7 @@ fn concurrent(
     if wins {
         let rank = if supersedes && live { rank.max(stored.rank.clone()) } else { rank };
         let next = if is(Bug::LostMerge) { clock.clone() } else { merged };
-        let lost = both_live.then(|| (stored.data.clone(), "lost"));
+        let lost = both_live.then(|| Lost::stored(stored, "lost"));
         return Act::Write { row: Box::new(new(next, clock, rank)), conflict: !both_deleted, client_won: true, lost };
     }
     let next = match bug {
@@ -181,7 +203,9 @@ fn concurrent(
         Some(Bug::ClockGoesBack) => clock,
         _ => merged,
     };
-    let row = Row { clock: next, written_by: incoming.device.clone(), ..stored.clone() };
-    let lost = if both_live { incoming.data.clone().map(|data| (data, "lost")) } else { None };
+    // Whose content stays has written it.
+    let written_by = if is(Bug::MergeClaimsWriter) { &incoming.device } else { &stored.written_by };
+    let row = Row { clock: next, written_by: written_by.clone(), ..stored.clone() };
+    let lost = both_live.then(|| Lost::pushed(incoming, "lost"));
     Act::Write { row: Box::new(row), conflict: !both_deleted, client_won: false, lost }
 }

@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::private;
 use crate::services::checksum::hex;
 use crate::services::journal::Journal;
 
@@ -41,7 +42,7 @@ impl Store {
     pub(super) fn open(data: Option<&Path>) -> io::Result<Self> {
         let folder = data.map(|data| data.join("s3"));
         if let Some(folder) = &folder {
-            std::fs::create_dir_all(folder)?;
+            private::folder(folder)?;
         }
         let (journal, objects) = Journal::open(data, "s3.jsonl")?;
         Ok(Self { folder, objects, journal })
