@@ -84,7 +84,8 @@ impl Launch {
             ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
             ("AWS_REGION", "us-east-1"),
             ("AWS_DEFAULT_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "local"),
+            // By its key the emulators know which role calls.
+            ("AWS_ACCESS_KEY_ID", name),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("TZ", ":UTC"),
             ("LANG", "en_US.UTF-8"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use satchel_inbound::Settings;
 use satchel_local::registry;
-use satchel_local::services::FaultRule;
+use satchel_local::services::{Denial, FaultRule};
 use satchel_local::template::Event;
 use satchel_store::keys;
 use satchel_tests::binaries::Binaries;
@@ -269,6 +269,24 @@ async fn a_request_leaves_one_line_with_metrics_and_without_its_token_or_its_bod
     for secret in [&ada.access_token[..], "Y2lwaGVydGV4dA", "secret-entry-id"] {
         assert!(!output.contains(secret), "the log has `{secret}`");
     }
+}
+
+#[tokio::test]
+async fn a_binary_may_do_what_its_own_role_allows_and_nothing_more() {
+    let stage = stage().await;
+    let ada = stage.sign_in("ada").await.unwrap();
+    let list = HttpEvent::new("GET", "/devices").bearer(&ada.access_token);
+    let launch = stage.launch("devices", &Binaries::beside_this()).unwrap();
+    let denials = || stage.local().services().denials();
+    assert_eq!(ask(&mut launch.start().await.unwrap(), &list).await.status(), 200);
+    assert_eq!(denials(), Vec::new());
+    // The same under the key of a function whose role has no table.
+    let answer = ask(&mut launch.with("AWS_ACCESS_KEY_ID", "web").start().await.unwrap(), &list).await;
+    assert!(answer.status() >= 500, "{}", answer.text());
+    let denied = denials();
+    assert!(!denied.is_empty());
+    let told = |denial: &Denial| denial.function == "web" && denial.action.starts_with("dynamodb:");
+    assert!(denied.iter().all(told), "{denied:?}");
 }
 
 // ------------------------------------------------------------------------------------------------------- consumers

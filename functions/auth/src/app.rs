@@ -11,7 +11,7 @@ use satchel_domain::refresh;
 use satchel_domain::seal::Sealer;
 use satchel_domain::session::Lifetimes;
 use satchel_inbound::{Complaints, Core, Env};
-use satchel_outbound::{Bucket, secret};
+use satchel_outbound::{Links, secret};
 use satchel_store::Table;
 use serde::Deserialize;
 
@@ -54,7 +54,7 @@ pub struct Parts {
     /// Limits.
     pub limits: Limits,
     /// Where exports lie.
-    pub exports: Bucket,
+    pub exports: Links,
 }
 
 impl Deref for App {
@@ -154,7 +154,7 @@ impl App {
             lifetimes,
             cursors,
             limits,
-            exports: Bucket::new(env.aws.s3(), bucket),
+            exports: env.aws.links(&bucket),
         })))
     }
 }

@@ -14,12 +14,14 @@ use serde_json::Value;
 
 use crate::template::Template;
 
+/// AWS for who has an access key id; a complaint where it cannot be reached.
+pub(crate) type AwsOf = Box<dyn Fn(&str) -> Result<Aws, String> + Send + Sync>;
+
 /// What every function is given besides its own settings.
-#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
-    pub(crate) aws: Aws,
+    pub(crate) aws: AwsOf,
     pub(crate) http: Http,
     /// Variables that Lambda sets itself.
     pub(crate) runtime: BTreeMap<String, String>,
@@ -126,13 +128,22 @@ pub(crate) async fn build(template: &Template, known: &[Function], world: &World
         };
         let mut variables = world.runtime.clone();
         variables.insert("AWS_LAMBDA_FUNCTION_NAME".to_owned(), block.binary.clone());
+        // By its key the services know which role calls (`services::access`).
+        variables.insert("AWS_ACCESS_KEY_ID".to_owned(), block.binary.clone());
+        let aws = match (world.aws)(&block.binary) {
+            Ok(aws) => aws,
+            Err(complaint) => {
+                complaints.push(format!("{}: {complaint}", block.binary));
+                continue;
+            }
+        };
         variables.insert("AWS_LAMBDA_FUNCTION_MEMORY_SIZE".to_owned(), block.memory_mb.to_string());
         variables.extend(block.env.clone());
         let env = Env {
             settings: Settings::new(move |name| variables.get(name).cloned()),
             clock: world.clock.clone(),
             ids: world.ids.clone(),
-            aws: world.aws.clone(),
+            aws,
             http: world.http.clone(),
         };
         match (function.build)(env).await {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials as AwsCredentials;
 use axum::body::Bytes;
 use http::{Request, Response};
-use satchel_inbound::{Ids, Settings};
+use satchel_inbound::Ids;
 use satchel_outbound::Aws;
 use serde_json::Value;
 
@@ -89,11 +89,13 @@ impl Local {
             None => Ids::system(clock.clock()),
         };
         let issuer = Issuer::new(keys, clock.clone());
-        let aws = aws(&options, &services)?;
+        let everybody = Credentials::default().access_key_id;
+        let of_functions = (options.clone(), services.clone());
+        let aws = aws(&options, &services, &everybody)?;
         let world = World {
             clock: clock.clock(),
             ids: ids.clone(),
-            aws: aws.clone(),
+            aws: Box::new(move |key_id| self::aws(&of_functions.0, &of_functions.1, key_id)),
             http: carrier::http(services.clone(), issuer.clone(), authority(options.port)),
             runtime: runtime(&options),
         };
@@ -255,7 +257,7 @@ impl Local {
         &self.0.ids
     }
 
-    /// AWS as functions have it, faults included.
+    /// AWS as functions have it, faults included, but for somebody who may do everything.
     #[must_use]
     pub fn aws(&self) -> &Aws {
         &self.0.aws
@@ -298,11 +300,6 @@ fn authority(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-fn credentials() -> AwsCredentials {
-    let Credentials { access_key_id, secret_access_key } = Credentials::default();
-    AwsCredentials::new(access_key_id, secret_access_key, None, None, "local")
-}
-
 /// Variables of the Lambda environment.
 fn runtime(options: &LocalOptions) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::from([
@@ -315,14 +312,17 @@ fn runtime(options: &LocalOptions) -> BTreeMap<String, String> {
     variables
 }
 
-fn aws(options: &LocalOptions, services: &Services) -> Result<Aws, StartError> {
-    let variables = runtime(options);
+/// AWS for who has the access key `key_id`.
+fn aws(options: &LocalOptions, services: &Services, key_id: &str) -> Result<Aws, String> {
+    let mut variables = runtime(options);
     if options.aws_endpoint.is_some() {
-        let settings = Settings::new(move |name| variables.get(name).cloned());
-        return Aws::from_lookup(|name| settings.get(name)).map_err(|missing| StartError(vec![missing.join(", ")]));
+        variables.insert("AWS_ACCESS_KEY_ID".to_owned(), key_id.to_owned());
+        return Aws::from_lookup(|name| variables.get(name).cloned()).map_err(|missing| missing.join(", "));
     }
-    let endpoint = variables.get("AWS_ENDPOINT_URL").cloned();
-    Ok(Aws::new(template::REGION.to_owned(), credentials(), services.http_client(), endpoint))
+    let secret = Credentials::default().secret_access_key;
+    let credentials = AwsCredentials::new(key_id, secret, None, None, "local");
+    let endpoint = variables.remove("AWS_ENDPOINT_URL");
+    Ok(Aws::new(template::REGION.to_owned(), credentials, services.http_client(), endpoint))
 }
 
 /// Auth's secret as the emulators at `endpoint` have it.

@@ -11,6 +11,8 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use crate::links::Links;
+
 /// The roots that AWS service endpoints chain to (Amazon Trust Services repository, and Starfield Services G2 which
 /// cross-signs them): parsing five certificates instead of a whole trust store is most of a cold TLS start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
@@ -24,6 +26,7 @@ const OPERATION: Duration = Duration::from_secs(9);
 #[derive(Clone, Debug)]
 pub struct Aws {
     region: Region,
+    identity: Credentials,
     credentials: SharedCredentialsProvider,
     http: SharedHttpClient,
     endpoint: Option<String>,
@@ -39,6 +42,8 @@ macro_rules! config {
             .credentials_provider(aws.credentials.clone())
             .http_client(aws.http.clone())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            // Watches the throughput of bodies, at a price in every call; the time-outs below end what stalls.
+            .stalled_stream_protection($sdk::config::StalledStreamProtectionConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(1))
@@ -84,7 +89,8 @@ impl Aws {
     pub fn new(region: String, credentials: Credentials, http: SharedHttpClient, endpoint: Option<String>) -> Self {
         Self {
             region: Region::new(region),
-            credentials: SharedCredentialsProvider::new(credentials),
+            credentials: SharedCredentialsProvider::new(credentials.clone()),
+            identity: credentials,
             http,
             endpoint,
             attempts: 3,
@@ -116,6 +122,11 @@ impl Aws {
     /// Secrets Manager.
     pub fn secretsmanager(&self) -> aws_sdk_secretsmanager::Client {
         aws_sdk_secretsmanager::Client::from_conf(config!(aws_sdk_secretsmanager, self).build())
+    }
+
+    /// Links to objects of `bucket`, made without a client.
+    pub fn links(&self, bucket: &str) -> Links {
+        Links::new(self.identity.clone(), self.region.as_ref(), self.endpoint.as_deref(), bucket)
     }
 
     /// S3, addressed by path where an endpoint is given, since a local one has no name a bucket. A part of an upload may

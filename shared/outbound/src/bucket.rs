@@ -1,8 +1,5 @@
-//! Objects in an S3 bucket: uploads in parts, and links that end.
+//! Objects in an S3 bucket: uploads in parts, deletions.
 
-use std::time::Duration;
-
-use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use satchel_domain::{Error, Result};
 
@@ -44,16 +41,6 @@ impl Bucket {
             .map_err(Error::unavailable)?;
         let id = answer.upload_id.ok_or_else(|| Error::internal("an upload without id"))?;
         Ok(Upload { bucket: self.clone(), key: key.to_owned(), id, parts: Vec::new() })
-    }
-
-    /// A link by which anybody may read `key` for `lifetime`, as of `now` (Unix seconds); made without a call.
-    pub async fn link(&self, key: &str, lifetime: Duration, now: i64) -> Result<String> {
-        let start = std::time::UNIX_EPOCH + Duration::from_secs(u64::try_from(now).unwrap_or(0));
-        let config =
-            PresigningConfig::builder().start_time(start).expires_in(lifetime).build().map_err(Error::internal)?;
-        let request =
-            self.client.get_object().bucket(&self.name).key(key).presigned(config).await.map_err(Error::internal)?;
-        Ok(request.uri().to_owned())
     }
 
     /// Deletes the object at `key`; repeatable.

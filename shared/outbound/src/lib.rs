@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod bucket;
 pub mod http;
+pub mod links;
 pub mod queue;
 pub mod secret;
 pub mod topic;
@@ -13,5 +14,6 @@ pub mod topic;
 pub use aws::Aws;
 pub use bucket::Bucket;
 pub use http::Http;
+pub use links::Links;
 pub use queue::Queue;
 pub use topic::Topic;

@@ -16,7 +16,7 @@ impl Stack {
         table.unwrap_or_else(|| panic!("the template has no table {logical_id}")).name.clone()
     }
 
-    /// A client of DynamoDB as functions have it, faults included.
+    /// A client of DynamoDB as functions have it, faults included, but allowed everything.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         self.aws().dynamodb()
     }
@@ -26,7 +26,7 @@ impl Stack {
         self.local().aws()
     }
 
-    /// AWS under other credentials.
+    /// AWS under other credentials; with a function's name as `key`, what its role allows.
     pub fn aws_as(&self, key: &str, secret: &str) -> Aws {
         let credentials = Credentials::new(key, secret, None, None, "test");
         let http = self.services().http_client();

@@ -161,13 +161,21 @@ impl Stack {
     /// Waits until queues and streams are empty and handlers idle.
     pub async fn drain(&self) {
         let left = self.local.drain(PATIENCE).await;
+        self.nothing_was_denied();
         assert!(left.is_empty(), "this could not be handled: {left:?}");
     }
 
     /// The same, where something may be left: failed messages that wait for their visibility timeout.
     pub async fn settle(&self) -> usize {
         let left: u64 = self.local.drain(PATIENCE).await.iter().map(|Pending { count, .. }| count).sum();
+        self.nothing_was_denied();
         usize::try_from(left).unwrap_or(usize::MAX)
+    }
+
+    /// A call that a function's role does not allow is a mistake in `template.yaml`, though the function coped with it.
+    fn nothing_was_denied(&self) {
+        let denials = self.services().denials();
+        assert!(denials.is_empty(), "the roles in template.yaml do not allow this: {denials:#?}");
     }
 
     /// Runs a schedule's function now.

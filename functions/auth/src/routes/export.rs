@@ -123,7 +123,7 @@ pub(crate) async fn read(
         Standing::Pending => None,
         Standing::Ready => {
             let object = exports::object(&caller.user, &id);
-            Some(app.exports.link(&object, Duration::from_secs(LINK.into()), now.as_second()).await?)
+            Some(app.exports.link(&object, Duration::from_secs(LINK.into()), now.as_second())?)
         }
     };
     Ok(Json(ExportView {

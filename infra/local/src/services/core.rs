@@ -2,6 +2,7 @@
 
 use std::future::pending;
 
+use super::access::Access;
 use super::counters::Counters;
 use super::dynamodb::Dynamo;
 use super::faults::{Fault, Faults};
@@ -22,6 +23,7 @@ pub(super) struct Lost;
 /// All services and what stands before them.
 #[derive(Debug)]
 pub(super) struct Core {
+    pub(super) access: Access,
     pub(super) faults: Faults,
     pub(super) counters: Counters,
     pub(super) dynamodb: Dynamo,
@@ -40,6 +42,7 @@ impl Core {
             private::folder(folder)?;
         }
         Ok(Self {
+            access: Access::new(template),
             faults: Faults::default(),
             counters: Counters::default(),
             dynamodb: Dynamo::start(template, data, now.clone())?,
@@ -85,8 +88,14 @@ impl Core {
     }
 
     async fn execute(&self, request: &Request, fault: Option<Fault>) -> Response {
+        let signer = self.access.signer(request);
+        if let Some(Err(refusal)) = signer.as_ref().map(|signer| signer.may_call(request, &self.secrets)) {
+            return refusal;
+        }
         match request.service {
-            Service::Dynamodb => self.dynamodb.call(request, &self.faults, fault, &self.counters).await,
+            Service::Dynamodb => {
+                self.dynamodb.call(request, signer.as_ref(), &self.faults, fault, &self.counters).await
+            }
             Service::Sqs => self.sqs.call(request).await,
             Service::Sns => sns::call(request, &self.topics, &self.outbox),
             Service::Ses => ses::call(request, &self.outbox),

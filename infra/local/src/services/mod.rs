@@ -9,8 +9,9 @@
 //! | S3 | `s3` | one file an object |
 //! | Secrets Manager | `secrets` | journal |
 //!
-//! Every call goes through `faults` and is counted by `counters`.
+//! Every call goes through `faults` and is counted by `counters`; a function's must be allowed by its role (`access`).
 
+mod access;
 mod checksum;
 mod connector;
 mod core;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 
+pub use access::Denial;
 pub use counters::{Count, Counters};
 pub use dynamodb::{Batch, Dynamo, Position, Record};
 pub use faults::{Fault, FaultKind, FaultRule, Faults};
@@ -123,6 +125,12 @@ impl Services {
         &self.0.counters
     }
 
+    /// Calls that were refused because the function's role does not allow them, oldest first.
+    #[must_use]
+    pub fn denials(&self) -> Vec<Denial> {
+        self.0.access.denials()
+    }
+
     /// Tables and their streams.
     #[must_use]
     pub fn dynamodb(&self) -> &Dynamo {
@@ -173,6 +181,7 @@ impl Services {
     pub fn reset(&self) -> Result<(), ServicesError> {
         self.0.faults.clear();
         self.0.counters.reset();
+        self.0.access.reset();
         self.0.dynamodb.reset()?;
         self.0.sqs.reset();
         self.0.s3.reset()?;

@@ -48,7 +48,7 @@ impl Request {
         let (path, query) = (uri.path(), uri.query().unwrap_or_default());
         let (service, operation) = match text(&headers, "x-amz-target") {
             Some(target) => targeted(target),
-            None => match scope(&headers, query) {
+            None => match credential(&headers, query, 3) {
                 Some("sns") => (Service::Sns, form_action(&body)),
                 Some("ses") => (Service::Ses, mail_operation(&method, path)),
                 _ if path.starts_with("/v2/email/") => (Service::Ses, mail_operation(&method, path)),
@@ -57,6 +57,11 @@ impl Request {
             },
         };
         Self { service, operation, method, path: path.to_owned(), query: query.to_owned(), headers, body }
+    }
+
+    /// Whose access key it is signed with.
+    pub(crate) fn access_key(&self) -> Option<&str> {
+        credential(&self.headers, &self.query, 0)
     }
 
     /// A header that is text.
@@ -100,14 +105,14 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The service in `Credential=key/date/region/service/aws4_request`, of a header or of a presigned URL.
-fn scope<'r>(headers: &'r HeaderMap, query: &'r str) -> Option<&'r str> {
+/// A part of `Credential=key/date/region/service/aws4_request`, of a header or of a presigned URL.
+fn credential<'r>(headers: &'r HeaderMap, query: &'r str, part: usize) -> Option<&'r str> {
     if let Some(authorization) = text(headers, "authorization") {
         let (_, credential) = authorization.split_once("Credential=")?;
-        return credential.split(',').next()?.split('/').nth(3);
+        return credential.split(',').next()?.split('/').nth(part);
     }
     let credential = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
-    credential.split("%2F").nth(3)
+    credential.split("%2F").nth(part)
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

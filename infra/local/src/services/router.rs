@@ -1,5 +1,5 @@
-//! The services over TCP: one port, every service told apart by its requests. Signatures are looked at for presigned URLs
-//! only, so that what keeps the secrets of this port from a page in a browser is who it answers.
+//! The services over TCP: one port, every service told apart by its requests. Signatures are verified for presigned URLs
+//! only (of others the access key id is taken as it stands), so that what keeps the secrets of this port from a page in a browser is who it answers.
 
 use std::sync::Arc;
 

@@ -91,7 +91,8 @@ impl Secrets {
         }
     }
 
-    fn arn(&self, id: &str) -> Option<&str> {
+    /// ARN of the secret that `id` names, by its name or ARN.
+    pub(super) fn arn(&self, id: &str) -> Option<&str> {
         let known = self.known.iter().find(|secret| secret.arn == id || secret.name == id);
         known.map(|secret| secret.arn.as_str())
     }

@@ -1,14 +1,14 @@
-//! A function of the template: its binary, settings and event sources.
+//! A function of the template: its binary, settings, event sources and role.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Template;
 use super::event::{self, Event};
 use super::intrinsic::scalar;
 use super::resource::number;
+use super::{Role, Template};
 
 /// One Lambda function.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct Function {
     pub memory_mb: u32,
     /// What invokes it.
     pub events: Vec<Event>,
+    /// What it may do.
+    pub role: Role,
 }
 
 impl Function {
@@ -65,13 +67,29 @@ impl Function {
                 Err(error) => complaints.push(format!("event {event_id}: {error}")),
             }
         }
+        let role = match properties["Role"].as_str().or(globals["Role"].as_str()) {
+            Some(arn) => match template.roles.of_arn(arn) {
+                Some(role) => {
+                    let told_of_failures =
+                        &properties["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"];
+                    complaints.extend(role.lacks(&events, told_of_failures.as_str(), template));
+                    role.clone()
+                }
+                None => {
+                    complaints.push(format!("`{arn}` is not a role of this template"));
+                    Role::that_may_do_nothing(arn)
+                }
+            },
+            // SAM makes one, which may read the event sources and nothing else.
+            None => Role::that_may_do_nothing(&format!("{id}Role")),
+        };
         let binary = match body["Metadata"]["BuildProperties"]["Binary"].as_str() {
             Some(binary) => binary.to_owned(),
             None => kebab(id.strip_suffix("Function").unwrap_or(id)),
         };
         if complaints.is_empty() {
             let timeout = Duration::from_secs(timeout.into());
-            Ok(Self { logical_id: id.to_owned(), binary, env, timeout, memory_mb, events })
+            Ok(Self { logical_id: id.to_owned(), binary, env, timeout, memory_mb, events, role })
         } else {
             Err(complaints)
         }

@@ -13,6 +13,7 @@ mod filter;
 mod function;
 mod intrinsic;
 mod parameter;
+mod policy;
 mod resource;
 
 use std::collections::BTreeMap;
@@ -22,9 +23,11 @@ use serde_json::Value;
 pub use event::{Event, Start};
 pub use filter::Filters;
 pub use function::Function;
+pub use policy::Role;
 pub use resource::{Bucket, Index, Key, Queue, Redrive, Secret, Table, Topic};
 
 use intrinsic::Scope;
+use policy::Roles;
 
 /// The account every local ARN names.
 pub const ACCOUNT: &str = "000000000000";
@@ -49,6 +52,7 @@ pub struct Template {
     topics: Vec<Topic>,
     buckets: Vec<Bucket>,
     secrets: Vec<Secret>,
+    roles: Roles,
     functions: Vec<Function>,
 }
 
@@ -73,6 +77,7 @@ impl Template {
             topics: Vec::new(),
             buckets: Vec::new(),
             secrets: Vec::new(),
+            roles: Roles::default(),
             functions: Vec::new(),
         };
         let globals = &document["Globals"]["Function"];
@@ -97,6 +102,9 @@ impl Template {
                 "AWS::SecretsManager::Secret" => {
                     Secret::read(id, &scope, &properties).map(|it| template.secrets.push(it))
                 }
+                kind @ ("AWS::IAM::Role" | "AWS::IAM::RolePolicy" | "AWS::IAM::Policy") => {
+                    template.roles.read(id, kind, &properties)
+                }
                 "AWS::Serverless::HttpApi" => {
                     template.http_api = Some(properties);
                     Ok(())
@@ -111,7 +119,7 @@ impl Template {
                 complaints.push(format!("{id}: {error}"));
             }
         }
-        // Functions last: their event sources name tables and queues that may stand below them.
+        // Functions last: their roles, and the tables and queues of their event sources, may stand below them.
         let globals = match scope.resolve(globals) {
             Ok(globals) => globals.unwrap_or(Value::Null),
             Err(error) => {

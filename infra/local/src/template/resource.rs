@@ -130,6 +130,9 @@ pub(super) fn is_read(body: &Value) -> bool {
             | "AWS::SNS::Topic"
             | "AWS::S3::Bucket"
             | "AWS::SecretsManager::Secret"
+            | "AWS::IAM::Role"
+            | "AWS::IAM::RolePolicy"
+            | "AWS::IAM::Policy"
             | "AWS::Serverless::HttpApi"
             | "AWS::Serverless::Function"
     )

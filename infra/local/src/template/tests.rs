@@ -177,6 +177,34 @@ Resources: {Topic: {Type: AWS::SNS::Topic}}
 }
 
 #[test]
+fn a_role_lacks_what_its_sources_and_destinations_need() {
+    let function = "    Type: AWS::Serverless::Function\n    Properties:\n";
+    let with = |statements: &str| {
+        let role = format!(
+            "{function}      Role: !GetAtt May.Arn\n      EventInvokeConfig: {{DestinationConfig: {{OnFailure: {{Destination: !GetAtt EraseDead.Arn}}}}}}\n"
+        );
+        let may = format!(
+            "  May: {{Type: AWS::IAM::Role, Properties: {{Policies: [{{PolicyDocument: {{Statement: [{statements}]}}}}]}}}}\n"
+        );
+        Template::parse(&format!("{}{may}", SMALL.replace(function, &role)), &BTreeMap::new())
+    };
+    let queue = "{Effect: Allow, Action: 'sqs:*', Resource: [!GetAtt Erase.Arn, !GetAtt EraseDead.Arn]}";
+    let stream = "{Effect: Allow, Action: 'dynamodb:*', Resource: !GetAtt Accounts.StreamArn}";
+    let both = with(&format!("{queue}, {stream}")).unwrap();
+    assert_eq!(both.functions()[0].role.name, "May");
+    let error = with(stream).unwrap_err();
+    let lacks =
+        |action: &str| error.0.iter().filter(|text| text.contains(&format!("does not allow {action} on"))).count();
+    let queues = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+    assert_eq!((queues.map(lacks), lacks("sqs:SendMessage"), error.0.len()), ([1; 3], 2, 5), "{error}");
+    let error = with(queue).unwrap_err();
+    assert_eq!(error.0.len(), 4, "{error}");
+    let elsewhere = SMALL.replace(function, &format!("{function}      Role: arn:aws:iam::1:role/Other\n"));
+    let error = Template::parse(&elsewhere, &BTreeMap::new()).unwrap_err();
+    assert!(error.to_string().contains("is not a role of this template"), "{error}");
+}
+
+#[test]
 fn all_complaints_come_at_once() {
     let error = parse(&[("Stage", "test"), ("Sattge", "prod")]).unwrap_err();
     assert_eq!(error.0.len(), 2, "{error}");

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
 use satchel_local::services::{Services, ServicesOptions};
 use satchel_local::template::Template;
@@ -27,11 +26,14 @@ pub(crate) struct Stack {
 
 /// A client of `$sdk` on the services of `$stack`, without retries, so that a test sees each answer.
 macro_rules! client {
-    ($sdk:ident, $stack:expr, $endpoint:expr $(, $($setting:tt)*)?) => {{
+    ($sdk:ident, $stack:expr, $endpoint:expr $(, $($setting:tt)*)?) => {
+        client!($sdk as "local", $stack, $endpoint $(, $($setting)*)?)
+    };
+    ($sdk:ident as $key:expr, $stack:expr, $endpoint:expr $(, $($setting:tt)*)?) => {{
         let config = $sdk::Config::builder()
             .behavior_version_latest()
             .region($sdk::config::Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+            .credentials_provider(aws_credential_types::Credentials::new($key, "local", None, None, "test"))
             .endpoint_url($endpoint)
             .retry_config($sdk::config::retry::RetryConfig::disabled())
             .http_client($stack.services.http_client())
@@ -40,8 +42,10 @@ macro_rules! client {
     }};
 }
 
+pub(crate) use client;
+
 /// No request goes there: the connector takes them all.
-const NOWHERE: &str = "http://127.0.0.1:1";
+pub(crate) const NOWHERE: &str = "http://127.0.0.1:1";
 
 impl Stack {
     pub(crate) fn new() -> Self {

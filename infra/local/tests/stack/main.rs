@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly too")]
 
+mod access;
 mod control;
 mod gateway;
 mod process;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use dynoxide::AttributeValue;
 
+use super::access;
 use crate::template::Table;
 
 /// A table and a key within it, comparable.
@@ -47,6 +48,16 @@ impl KeyNames {
     #[cfg(test)]
     pub(super) fn of(table: &str, hash: &str) -> Self {
         Self(HashMap::from([(table.to_owned(), (hash.to_owned(), None))]))
+    }
+
+    /// The name of the partition key of `table`.
+    pub(super) fn hash(&self, table: &str) -> Option<&str> {
+        self.0.get(table).map(|(hash, _)| hash.as_str())
+    }
+
+    /// The partition key of `item` as plain text, where it is text or a number.
+    pub(super) fn partition(&self, table: &str, item: &HashMap<String, AttributeValue>) -> Option<String> {
+        access::text(item.get(self.hash(table)?)?)
     }
 
     /// The key of `item`, which may be a whole item or a key alone.

@@ -7,6 +7,7 @@
 //! Where data is a folder the engine stamps stream records by the real clock; ten minutes of `ClientRequestToken` are
 //! real minutes everywhere. Stream records are never trimmed.
 
+mod access;
 mod capacity;
 mod engine;
 mod keys;
@@ -29,6 +30,7 @@ use dynoxide::{Database, DynoxideError};
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
+use super::access::Signer;
 use super::counters::{Count, Counters};
 use super::faults::{Fault, Faults};
 use super::request::{Request, Response, Service};
@@ -151,10 +153,12 @@ impl Dynamo {
         Ok(())
     }
 
-    /// Answers a call after the verdict `fault`, of which only a batch done in part is left to do here.
+    /// Answers a call after the verdict `fault`, of which only a batch done in part is left to do here; `signer` is the
+    /// function that calls.
     pub(super) async fn call(
         &self,
         request: &Request,
+        signer: Option<&Signer<'_>>,
         faults: &Faults,
         fault: Option<Fault>,
         counters: &Counters,
@@ -163,6 +167,10 @@ impl Dynamo {
             Ok(operation) => operation,
             Err(error) => return refused(&error),
         };
+        let allowed = signer.map(|signer| access::check(&operation, &request.body, &self.names, signer));
+        if let Some(Err(refusal)) = allowed {
+            return refusal;
+        }
         let left = match fault {
             Some(Fault::Throttle { partly: true }) => unprocessed::split(&mut operation, |index, _| index % 2 == 1),
             Some(Fault::Throttle { partly: false }) => None,

@@ -130,10 +130,13 @@ fn other(db: &Database, name: &str, body: &[u8]) -> Result<Answer, DynoxideError
 }
 
 pub(super) fn write_key(names: &KeyNames, table: &str, write: &act::batch_write_item::WriteRequest) -> ItemKey {
-    let empty = HashMap::new();
+    names.key(table, written(write).unwrap_or(&HashMap::new()))
+}
+
+/// The item that a write puts, or the key of the one it deletes.
+pub(super) fn written(write: &act::batch_write_item::WriteRequest) -> Option<&Item> {
     let put = write.put_request.as_ref().map(|put| &put.item);
-    let delete = write.delete_request.as_ref().map(|delete| &delete.key);
-    names.key(table, put.or(delete).unwrap_or(&empty))
+    put.or(write.delete_request.as_ref().map(|delete| &delete.key))
 }
 
 fn transact_key(names: &KeyNames, item: &act::transact_write_items::TransactWriteItem) -> ItemKey {

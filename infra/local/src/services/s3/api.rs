@@ -44,7 +44,7 @@ impl S3 {
 
     fn admit<'r>(&self, request: &'r Request) -> Result<Asked<'r>, Refusal> {
         if request.query.contains("X-Amz-Signature=") {
-            presign::verify(request, &self.credentials, (self.now)())?;
+            presign::verify(request, &self.signers, &self.secret, (self.now)())?;
         } else if request.header("authorization").is_none() {
             return Err((403, "AccessDenied", "Access Denied"));
         }

@@ -27,7 +27,9 @@ use store::Store;
 /// Buckets and their objects.
 pub struct S3 {
     now: Now,
-    credentials: Credentials,
+    /// Whose presigned URLs are known: the key of everybody and that of each function, all with one secret.
+    signers: Vec<String>,
+    secret: String,
     buckets: Vec<String>,
     state: Mutex<State>,
 }
@@ -47,7 +49,10 @@ impl S3 {
     ) -> Result<Self, ServicesError> {
         let buckets = template.buckets().iter().map(|bucket| bucket.name.clone()).collect();
         let state = Mutex::new(State { store: Store::open(data)?, uploads: Uploads::default() });
-        Ok(Self { now, credentials, buckets, state })
+        let functions = template.functions().iter().map(|function| function.binary.clone());
+        let Credentials { access_key_id, secret_access_key: secret } = credentials;
+        let signers = functions.chain([access_key_id]).collect();
+        Ok(Self { now, signers, secret, buckets, state })
     }
 
     /// The content of an object.

@@ -6,7 +6,6 @@ use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
 use super::multipart::Refusal;
-use crate::services::Credentials;
 use crate::services::checksum::hex;
 use crate::services::request::Request;
 use crate::services::wire::decode;
@@ -16,8 +15,8 @@ const SKEW_MS: i64 = 15 * 60 * 1000;
 /// The longest a URL may be valid.
 const LONGEST_S: i64 = 7 * 24 * 3600;
 
-/// Whether the request is signed in its query, truly and not too long ago.
-pub(super) fn verify(request: &Request, credentials: &Credentials, now_ms: i64) -> Result<(), Refusal> {
+/// Whether the request is signed in its query by one of `signers` with their `secret`, truly and not too long ago.
+pub(super) fn verify(request: &Request, signers: &[String], secret: &str, now_ms: i64) -> Result<(), Refusal> {
     let parameter = |name: &str| {
         let pair = request.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         pair.map(|value| decode(value, false))
@@ -40,7 +39,7 @@ pub(super) fn verify(request: &Request, credentials: &Credentials, now_ms: i64) 
         return Err((403, "AccessDenied", "Request has expired"));
     }
     let (key_id, scope) = credential.split_once('/').ok_or(malformed)?;
-    if key_id != credentials.access_key_id {
+    if !signers.iter().any(|signer| signer == key_id) {
         return Err((403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."));
     }
     let mut query: Vec<_> = request.query.split('&').filter(|pair| !pair.starts_with("X-Amz-Signature=")).collect();
@@ -55,7 +54,7 @@ pub(super) fn verify(request: &Request, credentials: &Credentials, now_ms: i64) 
     let canonical =
         format!("{}\n{}\n{}\n{headers}\n{signed_headers}\n{payload}", request.method, request.path, query.join("&"),);
     let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
-    let start = format!("AWS4{}", credentials.secret_access_key).into_bytes();
+    let start = format!("AWS4{secret}").into_bytes();
     let key = scope.split('/').fold(start, |key, part| sign(&key, part.as_bytes()));
     if hex(&sign(&key, text.as_bytes())) == signature {
         Ok(())
