@@ -1,7 +1,7 @@
 //! What a function tells: one JSON object a line, its metrics in CloudWatch's embedded metric format, so that a log line
 //! costs no call (CloudWatch user guide, *Embedded metric format specification*).
 //!
-//! A request leaves one line ([`line`]). Whatever else is worth telling is a `tracing` event; one with a field `metric` is
+//! A request leaves one line ([`line()`]). Whatever else is worth telling is a `tracing` event; one with a field `metric` is
 //! counted under that name, so that an alarm can stand on it.
 
 use std::fmt;
