@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod account;
+pub mod appstore;
 pub mod client;
 pub mod devices;
 pub mod entitlements;
