@@ -118,6 +118,10 @@ pub struct Source {
     /// Whether it renews by itself and no failure is known.
     #[serde(default)]
     pub will_renew: bool,
+    /// For how long it stays active past its end where it renews by itself, in seconds: the setting at the time, so that
+    /// who reads needs none.
+    #[serde(default = "renewal_slack")]
+    pub slack: i64,
     /// Whether this period is free.
     #[serde(default)]
     pub is_trial: bool,
@@ -133,6 +137,10 @@ pub struct Source {
     pub purchase_date: i64,
     /// When its giver last said something.
     pub updated_at: i64,
+}
+
+fn renewal_slack() -> i64 {
+    RENEWAL_SLACK
 }
 
 /// A person's add-on, as clients see it. Times are Unix seconds.
@@ -208,7 +216,7 @@ impl Source {
         let paid_until = self.expires_at.unwrap_or(i64::MAX);
         match self.status {
             Status::Owned => Some(i64::MAX),
-            Status::Active if self.will_renew => Some(paid_until.saturating_add(RENEWAL_SLACK)),
+            Status::Active if self.will_renew => Some(paid_until.saturating_add(self.slack)),
             Status::Active | Status::Expired | Status::Hold | Status::Paused => Some(match self.status {
                 Status::Active => paid_until,
                 // Not active any more, whatever end it was bought for.
@@ -301,6 +309,7 @@ pub fn granted(add_on: AddOn, id: &str, expires_at: Option<i64>, now: i64) -> So
         grace_until: None,
         revoked_at: None,
         will_renew: false,
+        slack: RENEWAL_SLACK,
         is_trial: false,
         product_id: format!("grant.{}", add_on.as_str()),
         environment: "production".to_owned(),
@@ -326,6 +335,16 @@ pub fn store_account_token(user: &UserId) -> Option<String> {
     let hex = format!("{:032x}", ulid.0);
     let parts: Vec<&str> = [0..8, 8..12, 12..16, 16..20, 20..32].into_iter().filter_map(|at| hex.get(at)).collect();
     Some(parts.join("-"))
+}
+
+/// The account that a store's token names: the inverse of [`store_account_token`]. None where the text is no UUID; one of
+/// another app's making names an account that does not exist.
+pub fn account_of_store_token(token: &str) -> Option<UserId> {
+    let groups: Vec<&str> = token.split('-').collect();
+    let fits = groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let number = u128::from_str_radix(&groups.concat(), 16).ok().filter(|_| fits)?;
+    Some(UserId::from_ulid(Ulid(number)))
 }
 
 #[cfg(test)]

@@ -124,3 +124,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_store_account_token_leads_back_to_its_account() {
+    let user: UserId = "usr_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+    let token = store_account_token(&user).unwrap();
+    assert_eq!(account_of_store_token(&token), Some(user.clone()));
+    assert_eq!(account_of_store_token(&token.to_uppercase()), Some(user));
+    for foreign in [
+        "",
+        "x",
+        &token.replace('-', ""),
+        &format!("{token}0"),
+        &token.replace('0', "g"),
+        "+1563e3a-b5d3-d676-4c61-efb99302bd5b",
+    ] {
+        assert_eq!(account_of_store_token(foreign), None, "{foreign}");
+    }
+}

@@ -16,6 +16,7 @@ pub mod error;
 pub mod identity;
 pub mod ids;
 pub mod limits;
+pub mod purchases;
 pub mod refresh;
 pub mod seal;
 pub mod session;
