@@ -10,12 +10,15 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use satchel_domain::Timestamp;
 use satchel_domain::access::Verifier;
+use satchel_domain::appstore::Source;
 use satchel_domain::refresh::{self, Keys, Line};
 use satchel_domain::session::Lifetimes;
 use satchel_domain::sync::chunk::Fill;
 use satchel_domain::sync::totals::{Part, Totals};
 use satchel_domain::sync::{Content, Form, Incoming, Policy, Rank, Stored, VectorClock, decide};
 use satchel_local::template::Template;
+use satchel_tests::bench::purchases;
+use satchel_tests::stage::Stage;
 use serde_json::json;
 
 const NOW: i64 = 1_800_000_000;
@@ -146,5 +149,34 @@ fn template(criterion: &mut Criterion) {
     criterion.bench_function("template, read", |b| b.iter(|| Template::parse(black_box(text), &BTreeMap::new())));
 }
 
-criterion_group!(benches, sync, tokens, template);
+/// What the App Store signs: the stand-in store's own texts, which are as long and as many as Apple's.
+fn store_purchases(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let (verifier, now, notification, transaction) = runtime.block_on(async {
+        let stage = Stage::start(&[]).await.expect("a stage");
+        let (notification, transaction) = purchases::signed(&stage).await.expect("the stand-in store signs");
+        let verifier = purchases::verifier(&stage).expect("a verifier");
+        let now = stage.local().clock().now();
+        stage.stop().await;
+        (verifier, now, notification, transaction)
+    });
+    let source = Source::Webhook { now };
+    let known = verifier.notification(&notification, source, &[]).expect("it is believed").chains;
+    let mut group = criterion.benchmark_group("purchases");
+    group.bench_function("notification, chain not seen before", |b| {
+        b.iter(|| verifier.notification(black_box(&notification), source, &[]))
+    });
+    group.bench_function("notification, chain known", |b| {
+        b.iter(|| verifier.notification(black_box(&notification), source, &known))
+    });
+    group.bench_function("transaction, chain not seen before", |b| {
+        b.iter(|| verifier.transaction(black_box(&transaction), Source::Device, &[]))
+    });
+    group.bench_function("transaction, chain known", |b| {
+        b.iter(|| verifier.transaction(black_box(&transaction), Source::Device, &known))
+    });
+    group.finish();
+}
+
+criterion_group!(benches, sync, tokens, store_purchases, template);
 criterion_main!(benches);

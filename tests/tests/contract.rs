@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use satchel_domain::entitlements::AddOn;
 use satchel_inbound::Settings;
 use satchel_local::registry;
 use satchel_local::services::{Denial, FaultRule};
@@ -296,6 +297,9 @@ fn harmless(binary: &str) -> Value {
     match binary {
         "auth-on-erase" => json!({ "user_id": NOBODY, "family": "sync", "pass": 1 }),
         "auth-on-export" => json!({ "user_id": NOBODY, "export_id": "exp_01ARZ3NDEKTSV4RRFFQ69G5FAV" }),
+        "payments-on-store-event" => json!({ "event": { "store": "ios", "id": "an-event-of-nobody" } }),
+        // No receiver is set: it is let go.
+        "payments-on-webhook" => json!({ "id": "evt_payment-0", "body": "{}" }),
         _ => json!({ "user_id": NOBODY, "pass": 1 }),
     }
 }
@@ -310,7 +314,7 @@ fn consumers(stage: &Stage) -> Vec<String> {
 async fn every_queue_consumer_does_what_it_can_and_reports_only_the_poison() {
     let stage = stage().await;
     let consumers = consumers(&stage);
-    assert!(consumers.len() >= 5, "{consumers:?}");
+    assert!(consumers.len() >= 7, "{consumers:?}");
     for binary in consumers {
         let good = harmless(&binary).to_string();
         let batch =
@@ -381,25 +385,58 @@ async fn the_stream_of_sync_stops_at_a_poison_record_and_tells_of_what_came_befo
 }
 
 #[tokio::test]
-async fn the_stream_of_accounts_passes_over_rows_that_mean_nothing_to_it() {
+async fn the_streams_of_accounts_and_entitlements_pass_over_rows_that_mean_nothing_to_them() {
     let stage = stage().await;
-    let mut function = start(&stage, "auth-on-session").await;
-    let answer = function.invoke(&events::stream_recorded()).await.unwrap();
-    assert_eq!(events::failures(&answer), Vec::<String>::new(), "{}", function.output());
-    let record = events::stream_recorded()["Records"][0].clone();
-    let without_keys = {
-        let mut record = record.clone();
-        record["dynamodb"]["Keys"] = json!({});
-        record["dynamodb"]["SequenceNumber"] = "poison".into();
-        record
-    };
-    let answer = function.invoke(&json!({ "Records": [record, without_keys] })).await.unwrap();
-    assert_eq!(events::failures(&answer), ["poison"]);
+    for binary in ["auth-on-session", "payments-on-entitlement"] {
+        let mut function = start(&stage, binary).await;
+        let answer = function.invoke(&events::stream_recorded()).await.unwrap();
+        assert_eq!(events::failures(&answer), Vec::<String>::new(), "{binary}: {}", function.output());
+        let record = events::stream_recorded()["Records"][0].clone();
+        let without_keys = {
+            let mut record = record.clone();
+            record["dynamodb"]["Keys"] = json!({});
+            record["dynamodb"]["SequenceNumber"] = "poison".into();
+            record
+        };
+        let answer = function.invoke(&json!({ "Records": [record, without_keys] })).await.unwrap();
+        assert_eq!(events::failures(&answer), ["poison"], "{binary}");
+    }
 }
 
 #[tokio::test]
-async fn the_schedule_runs_by_its_own_event() {
+async fn the_stream_of_entitlements_tells_of_an_add_on() {
     let stage = stage().await;
-    let mut function = start(&stage, "devices-every-day-cleanup").await;
-    function.invoke(&events::schedule()).await.unwrap_or_else(|error| panic!("{error}"));
+    let key = keys::entitlements::add_on(&NOBODY.parse().unwrap(), AddOn::Sync);
+    let text = |text: &str| json!({ "S": text });
+    let keys = json!({ "pk": text(&key.pk), "sk": text(&key.sk) });
+    let source = json!({
+        "platform": text("ios"), "status": text("owned"), "product_id": text("app.satchel.supporter"),
+        "environment": text("production"), "transaction_id": text("1"), "original_transaction_id": text("1"),
+        "purchase_date": { "N": "1772000000" }, "updated_at": { "N": "1772000000" },
+    });
+    let mut image = keys.clone();
+    image["add_on"] = text("sync");
+    image["version"] = json!({ "N": "3" });
+    image["sources"] = json!({ "M": { "ios#1": { "M": source } } });
+    let mut function = start(&stage, "payments-on-entitlement").await;
+    let batch = events::stream(&[("MODIFY", keys, Some(image), None)]);
+    for _ in 0..2 {
+        let answer = function.invoke(&batch).await.unwrap();
+        assert_eq!(events::failures(&answer), Vec::<String>::new(), "{}", function.output());
+    }
+    let topics = stage.local().template().topics();
+    let topic = topics.iter().find(|topic| topic.logical_id == "EventsTopic").unwrap();
+    let told = stage.local().services().outbox().topic(&topic.arn);
+    let events: Vec<Value> = told.iter().map(|event| serde_json::from_str(&event.message).unwrap()).collect();
+    assert_eq!((events.len(), &events[0]["id"]), (2, &events[1]["id"]), "{events:?}");
+    assert_eq!((&events[0]["version"], &events[0]["entitlement"]["status"]), (&json!(3), &json!("owned")));
+}
+
+#[tokio::test]
+async fn the_schedules_run_by_their_own_event() {
+    let stage = stage().await;
+    for binary in ["devices-every-day-cleanup", "payments-every-hour-reconcile"] {
+        let mut function = start(&stage, binary).await;
+        function.invoke(&events::schedule()).await.unwrap_or_else(|error| panic!("{binary}: {error}"));
+    }
 }

@@ -1,7 +1,8 @@
-//! What functions call that is not AWS: the local issuer is asked without a socket, other hosts over the network, both
-//! through the faults of `http`.
+//! What functions call that is not AWS: the local issuer and the stand-in stores are asked without a socket, other hosts
+//! over the network, all through the faults of `http`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -11,26 +12,28 @@ use satchel_outbound::http::{BoxFuture, Carrier};
 
 use crate::identity::{Issuer, JWKS_PATH};
 use crate::services::{Fault, Service, Services};
+use crate::stores::{Shops, is_store};
 
-/// Answers for the issuer at `authority`, sends the rest on.
+/// Answers for the issuer and the stores at `authority`, sends the rest on.
 struct LocalCarrier {
     services: Services,
     issuer: Issuer,
+    shops: Shops,
     authority: String,
     network: Http,
 }
 
 /// The HTTP client of functions, in which `authority` (such as `127.0.0.1:3000`) is this process.
 #[must_use]
-pub(crate) fn http(services: Services, issuer: Issuer, authority: String) -> Http {
-    Http::new(Arc::new(LocalCarrier { services, issuer, authority, network: Http::network() }))
+pub(crate) fn http(services: Services, issuer: Issuer, shops: Shops, authority: String) -> Http {
+    Http::new(Arc::new(LocalCarrier { services, issuer, shops, authority, network: Http::network() }))
 }
 
 impl LocalCarrier {
     async fn answer(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Cause> {
         let uri = request.uri();
         if uri.authority().is_none_or(|authority| authority.as_str() != self.authority) {
-            return Ok(self.network.call(request).await?);
+            return Ok(self.network.answer(request, ANSWER).await?);
         }
         if request.method() == Method::GET && uri.path() == JWKS_PATH {
             let mut response = Response::new(Bytes::from(self.issuer.jwks()?.to_string()));
@@ -39,10 +42,15 @@ impl LocalCarrier {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(JWKS_CACHE));
             return Ok(response);
         }
+        if is_store(uri.path()) {
+            return self.shops.answer(request).await.ok_or_else(|| "a store that is down".into());
+        }
         Ok(empty(StatusCode::NOT_FOUND))
     }
 }
 
+/// How long another host may take; who asks has less patience.
+const ANSWER: Duration = Duration::from_secs(60);
 /// How long the issuer's keys may be kept, as Google's.
 pub(crate) const JWKS_CACHE: &str = "public, max-age=3600";
 

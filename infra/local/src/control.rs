@@ -27,7 +27,7 @@ use crate::services::FaultRule;
 const LONGEST_DRAIN: Duration = Duration::from_secs(600);
 
 /// A refusal with a sentence.
-struct Refusal(StatusCode, String);
+pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -35,7 +35,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-type Answer = Result<Response, Refusal>;
+pub(crate) type Answer = Result<Response, Refusal>;
 
 /// Whether `path` is the control API's.
 pub(crate) fn is_control(path: &str) -> bool {
@@ -62,6 +62,7 @@ pub fn router(local: Local) -> Router {
         .route("/_local/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/_local/admin", post(admin))
         .route("/_local/reset", post(reset))
+        .merge(crate::stores::control::router())
         // A route and no fallback, so that this can be merged into a router that has one.
         .route(
             "/_local/{*rest}",
@@ -79,7 +80,7 @@ async fn from_this_machine(request: Request, next: Next) -> Response {
 }
 
 /// A JSON body; none is `{}`.
-struct In<T>(T);
+pub(crate) struct In<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for In<T> {
     type Rejection = Refusal;

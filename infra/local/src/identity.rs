@@ -5,7 +5,7 @@
 use std::sync::{Arc, OnceLock};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -124,10 +124,18 @@ impl Issuer {
                 claims.insert(name, value)
             };
         }
+        self.sign(wanted.kid, &claims, wanted.forged)
+    }
+
+    /// A token of `claims`: under the issuer's key id or another, by the issuer's key or by one that the JWKS does not have.
+    ///
+    /// # Errors
+    /// Where it cannot be signed.
+    pub(crate) fn sign(&self, kid: Option<String>, claims: &impl Serialize, forged: bool) -> Result<String, KeyError> {
         let mut header = Header::new(Algorithm::RS256);
-        header.kid = Some(wanted.kid.unwrap_or_else(|| KID.to_owned()));
-        let key = if wanted.forged { self.foreign()? } else { self.key()? };
-        jsonwebtoken::encode(&header, &claims, key).map_err(|error| KeyError::Key(error.to_string()))
+        header.kid = Some(kid.unwrap_or_else(|| KID.to_owned()));
+        let key = if forged { self.foreign()? } else { self.key()? };
+        jsonwebtoken::encode(&header, claims, key).map_err(|error| KeyError::Key(error.to_string()))
     }
 
     fn key(&self) -> Result<&EncodingKey, KeyError> {

@@ -11,6 +11,7 @@ use p256::elliptic_curve::sec1::ToEncodedPoint as _;
 use p256::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
 use rand_core::OsRng;
 use rsa::traits::PublicKeyParts as _;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -48,7 +49,7 @@ impl fmt::Debug for Keys {
     }
 }
 
-fn bad(error: impl fmt::Display) -> KeyError {
+pub(crate) fn bad(error: impl fmt::Display) -> KeyError {
     KeyError::Key(error.to_string())
 }
 
@@ -58,15 +59,10 @@ impl Keys {
     /// # Errors
     /// [`KeyError::Key`] on a machine without randomness.
     pub fn generate() -> Result<Self, KeyError> {
-        let signing = p256::SecretKey::random(&mut OsRng);
         let mut refresh = [0; 32];
         getrandom::fill(&mut refresh).map_err(bad)?;
-        let oidc = rsa::RsaPrivateKey::new(&mut OsRng, RSA_BITS).map_err(bad)?;
-        Ok(Self {
-            signing_key: signing.to_pkcs8_pem(LineEnding::LF).map_err(bad)?.to_string(),
-            refresh_key: STANDARD.encode(refresh),
-            oidc_key: oidc.to_pkcs8_pem(LineEnding::LF).map_err(bad)?.to_string(),
-        })
+        let refresh_key = STANDARD.encode(refresh);
+        Ok(Self { signing_key: new_p256_pem()?, refresh_key, oidc_key: new_rsa_pem()? })
     }
 
     /// The keys of every stack in memory of this process. Test binaries share a file beside them in the build folder:
@@ -79,7 +75,7 @@ impl Keys {
         if let Some(keys) = SHARED.get() {
             return Ok(Arc::clone(keys));
         }
-        let kept = beside_tests().map(|path| Self::kept_at(&path));
+        let kept = beside_tests("satchel-test-keys.json").map(|path| Self::kept_at(&path));
         // A build folder that cannot be written costs time, nothing else.
         let keys = Arc::new(kept.unwrap_or_else(Self::generate).or_else(|_| Self::generate())?);
         Ok(Arc::clone(SHARED.get_or_init(|| keys)))
@@ -90,15 +86,7 @@ impl Keys {
     /// # Errors
     /// Where the file cannot be read or written, or holds something else.
     pub fn kept_at(path: &Path) -> Result<Self, KeyError> {
-        match fs::read(path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| bad(format!("{}: {error}", path.display()))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let keys = Self::generate()?;
-                private::write(path, &serde_json::to_vec_pretty(&keys).map_err(bad)?)?;
-                Ok(keys)
-            }
-            Err(error) => Err(error.into()),
-        }
+        kept_at(path, Self::generate)
     }
 
     /// The id of the signing key, which follows from the key.
@@ -169,8 +157,36 @@ impl Keys {
     }
 }
 
-/// Where test binaries keep keys: cargo puts them into `target/<profile>/deps`, where no other binary runs from.
-fn beside_tests() -> Option<PathBuf> {
+/// What the file at `path` holds; where there is none, what `generate` makes, put there. Only the owner may read it.
+pub(crate) fn kept_at<T: Serialize + DeserializeOwned>(
+    path: &Path,
+    generate: fn() -> Result<T, KeyError>,
+) -> Result<T, KeyError> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| bad(format!("{}: {error}", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let keys = generate()?;
+            private::write(path, &serde_json::to_vec_pretty(&keys).map_err(bad)?)?;
+            Ok(keys)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Where test binaries keep the keys `name`: cargo puts them into `target/<profile>/deps`, where no other binary runs
+/// from.
+pub(crate) fn beside_tests(name: &str) -> Option<PathBuf> {
     let folder = std::env::current_exe().ok()?.parent()?.to_owned();
-    (folder.file_name()? == "deps").then(|| folder.join("satchel-test-keys.json"))
+    (folder.file_name()? == "deps").then(|| folder.join(name))
+}
+
+/// A new RSA key of the length that Google and Apple use, PKCS#8 PEM. It takes a third of a second.
+pub(crate) fn new_rsa_pem() -> Result<String, KeyError> {
+    let key = rsa::RsaPrivateKey::new(&mut OsRng, RSA_BITS).map_err(bad)?;
+    Ok(key.to_pkcs8_pem(LineEnding::LF).map_err(bad)?.to_string())
+}
+
+/// A new P-256 key, PKCS#8 PEM.
+pub(crate) fn new_p256_pem() -> Result<String, KeyError> {
+    Ok(p256::SecretKey::random(&mut OsRng).to_pkcs8_pem(LineEnding::LF).map_err(bad)?.to_string())
 }

@@ -19,7 +19,9 @@ pub mod registry;
 pub mod seed;
 pub mod services;
 mod sources;
+pub mod stores;
 pub mod template;
+pub mod webhook;
 
 pub use axum::body::{Body, Bytes, to_bytes};
 pub use clock::LocalClock;

@@ -1,7 +1,7 @@
 //! The whole stack as a value: what `make dev` runs and what every test starts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use aws_credential_types::Credentials as AwsCredentials;
@@ -20,8 +20,11 @@ use crate::keys::Keys;
 use crate::options::{LocalOptions, StartError};
 use crate::services::{Credentials, Services, ServicesOptions};
 use crate::sources::{Pending, Sources};
+use crate::stores::keys::StoreKeys;
+use crate::stores::settings::{self as stores, Addresses};
+use crate::stores::{Shops, Stock, StoreSettings, Stores};
 use crate::template::{self, Template};
-use crate::{carrier, chance, control, seed};
+use crate::{carrier, chance, control, seed, webhook};
 
 /// Logical id of auth's secret.
 const AUTH_SECRET: &str = "AuthSecret";
@@ -39,11 +42,22 @@ struct Inner {
     ids: Ids,
     aws: Aws,
     issuer: Issuer,
+    shops: Shops,
     functions: Functions,
     gateway: Option<Gateway>,
     sources: Option<Sources>,
     options: LocalOptions,
     _data: Option<DataFolder>,
+}
+
+/// A way to a stack that does not keep it alive.
+pub(crate) struct Home(Weak<Inner>);
+
+impl Home {
+    /// The stack, while there is one.
+    pub(crate) fn local(&self) -> Option<Local> {
+        self.0.upgrade().map(Local)
+    }
 }
 
 impl std::fmt::Debug for Local {
@@ -68,7 +82,8 @@ impl Local {
             (None, None) => Keys::shared(),
         };
         let keys = keys.map_err(|error| error.to_string())?;
-        let template = parse(options.template, params(&options, &keys)?)?;
+        let store_keys = store_keys(&options, data.as_ref()).await?;
+        let template = parse(options.template, &options.params, params(&options, &keys, &store_keys)?)?;
         let clock = options.clock.clone();
         if let Some(folder) = data.as_ref().filter(|_| options.aws_endpoint.is_none()) {
             clock.keep_at(folder.file("clock"))?;
@@ -84,11 +99,23 @@ impl Local {
         for secret in template.secrets().iter().filter(|secret| secret.logical_id == AUTH_SECRET) {
             services.secrets().put(&secret.arn, &keys.auth_secret().map_err(|error| error.to_string())?);
         }
+        let addresses = Addresses::at(&authority(options.port));
+        services.secrets().put(webhook::SECRET, &webhook::secret());
+        services.secrets().put(stores::APPLE_SECRET, &store_keys.apple_secret());
+        services.secrets().put(stores::GOOGLE_SECRET, &store_keys.google_secret(&addresses.google_token()));
         let ids = match options.seed {
             Some(seed) => chance::seeded(clock.clock(), seed),
             None => Ids::system(clock.clock()),
         };
         let issuer = Issuer::new(keys, clock.clone());
+        let shops = Shops::open(Stock {
+            settings: StoreSettings::of(template.parameters(), addresses),
+            keys: store_keys,
+            issuer: issuer.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            file: data.as_ref().map(|data| data.file("stores.json")),
+        })?;
         let everybody = Credentials::default().access_key_id;
         let of_functions = (options.clone(), services.clone());
         let aws = aws(&options, &services, &everybody)?;
@@ -96,7 +123,7 @@ impl Local {
             clock: clock.clock(),
             ids: ids.clone(),
             aws: Box::new(move |key_id| self::aws(&of_functions.0, &of_functions.1, key_id)),
-            http: carrier::http(services.clone(), issuer.clone(), authority(options.port)),
+            http: carrier::http(services.clone(), issuer.clone(), shops.clone(), authority(options.port)),
             runtime: runtime(&options),
         };
         let mut inner = Inner {
@@ -106,6 +133,7 @@ impl Local {
             ids,
             aws,
             issuer,
+            shops,
             functions: Functions::new(),
             gateway: None,
             sources: None,
@@ -116,6 +144,7 @@ impl Local {
             inner.add_functions(&world).await?;
         }
         let local = Self(Arc::new(inner));
+        local.0.shops.live_in(Home(Arc::downgrade(&local.0)));
         if local.0.options.aws_endpoint.is_none() {
             local.seed().await?;
         }
@@ -194,6 +223,7 @@ impl Local {
         self.0.clock.reset();
         self.0.clock.write_down()?;
         self.0.services.reset().map_err(|error| error.to_string())?;
+        self.0.shops.reset();
         self.seed().await?;
         self.0.services.counters().reset();
         if let Some(sources) = &self.0.sources {
@@ -269,6 +299,17 @@ impl Local {
         &self.0.issuer
     }
 
+    /// The App Store and Google Play.
+    #[must_use]
+    pub fn stores(&self) -> Stores {
+        Stores::of(self.clone())
+    }
+
+    /// The stores as they answer.
+    pub(crate) fn shops(&self) -> &Shops {
+        &self.0.shops
+    }
+
     /// Whether the emulators belong to this process.
     #[must_use]
     pub fn owns_services(&self) -> bool {
@@ -327,45 +368,71 @@ fn aws(options: &LocalOptions, services: &Services, key_id: &str) -> Result<Aws,
 
 /// Auth's secret as the emulators at `endpoint` have it.
 async fn remote_secret(endpoint: &str, options: &LocalOptions) -> Result<String, StartError> {
-    let template = parse(options.template, options.params.clone())?;
+    let template = parse(options.template, &options.params, BTreeMap::new())?;
     let secret = template.secrets().iter().find(|secret| secret.logical_id == AUTH_SECRET);
     let arn = secret.ok_or_else(|| format!("the template has no secret {AUTH_SECRET}"))?.arn.clone();
-    let variables = runtime(options);
-    let aws = Aws::from_lookup(|name| variables.get(name).cloned()).map_err(|missing| missing.join(", "))?;
-    let read = satchel_outbound::secret::read::<Value>(&aws.secretsmanager(), &arn).await;
-    let secret = read.map_err(|error| format!("the emulators at {endpoint} cannot be asked: {error}"))?;
-    Ok(secret.expose().to_string())
+    let secret = remote(options, &arn).await?;
+    Ok(secret.map_err(|error| format!("the emulators at {endpoint} cannot be asked: {error}"))?.to_string())
 }
 
-/// The values that make the template's stack a local one, those of the caller on top.
-fn params(options: &LocalOptions, keys: &Keys) -> Result<BTreeMap<String, String>, StartError> {
+/// The secret `arn` as the emulators of another process have it, or why it cannot be read.
+async fn remote(options: &LocalOptions, arn: &str) -> Result<Result<Value, String>, StartError> {
+    let variables = runtime(options);
+    let aws = Aws::from_lookup(|name| variables.get(name).cloned()).map_err(|missing| missing.join(", "))?;
+    let read = satchel_outbound::secret::read::<Value>(&aws.secretsmanager(), arn).await;
+    Ok(read.map(|secret| secret.expose().clone()).map_err(|error| error.to_string()))
+}
+
+/// The keys of the stores; beside another process's services, those that its secrets have.
+async fn store_keys(options: &LocalOptions, data: Option<&DataFolder>) -> Result<Arc<StoreKeys>, StartError> {
+    if options.aws_endpoint.is_some() {
+        let keys = StoreKeys::generate().map_err(|error| error.to_string())?;
+        let apple = remote(options, stores::APPLE_SECRET).await?.ok();
+        let google = remote(options, stores::GOOGLE_SECRET).await?.ok();
+        return Ok(Arc::new(keys.with_secrets(apple.as_ref(), google.as_ref())));
+    }
+    let keys = match data {
+        Some(folder) => StoreKeys::kept_at(&folder.file("store-keys.json")).map(Arc::new),
+        None => StoreKeys::shared(),
+    };
+    Ok(keys.map_err(|error| error.to_string())?)
+}
+
+/// The values that make the template's stack a local one.
+fn params(options: &LocalOptions, keys: &Keys, store_keys: &StoreKeys) -> Result<BTreeMap<String, String>, StartError> {
     let jwks = format!("http://{}{JWKS_PATH}", authority(options.port));
     let token_keys = keys.token_keys().map_err(|error| error.to_string())?;
-    let mut params: BTreeMap<String, String> = [
+    let params = [
         ("Stage", "local"),
         ("TokenKeys", &token_keys),
         ("GoogleClientIds", GOOGLE_CLIENT),
         ("AppleClientIds", APPLE_CLIENT),
         ("GoogleJwksUrl", &jwks),
         ("AppleJwksUrl", &jwks),
+        ("EntitlementWebhookSecretArn", webhook::SECRET),
     ]
     .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .collect();
-    params.extend(options.params.clone());
-    Ok(params)
+    .map(|(name, value)| (name, value.to_owned()));
+    let of_stores = stores::params(&Addresses::at(&authority(options.port)), store_keys, options.apple_root.as_deref());
+    Ok(params.chain(of_stores).map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-/// The template under `params`; read once for all stacks of a process that give the same values.
-fn parse(text: &'static str, params: BTreeMap<String, String>) -> Result<Arc<Template>, StartError> {
-    type Read = BTreeMap<(&'static str, BTreeMap<String, String>), Arc<Template>>;
+/// The template under the caller's `params`, or else the `local` ones; read once for all stacks of a process that give the
+/// same values.
+fn parse(
+    text: &'static str,
+    params: &BTreeMap<String, String>,
+    local: BTreeMap<String, String>,
+) -> Result<Arc<Template>, StartError> {
+    type Values = BTreeMap<String, String>;
+    type Read = BTreeMap<(&'static str, Values, Values), Arc<Template>>;
     static READ: Mutex<Read> = Mutex::new(Read::new());
     let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (text, params);
+    let key = (text, params.clone(), local);
     if let Some(template) = read.get(&key) {
         return Ok(Arc::clone(template));
     }
-    let template = Arc::new(Template::parse(text, &key.1).map_err(|error| StartError(error.0))?);
+    let template = Arc::new(Template::parse_with(text, &key.1, &key.2).map_err(|error| StartError(error.0))?);
     read.insert(key, Arc::clone(&template));
     Ok(template)
 }

@@ -29,6 +29,8 @@ pub struct LocalOptions {
     pub aws_endpoint: Option<String>,
     /// Only the emulators, without functions.
     pub services_only: bool,
+    /// A root certificate (DER) that is trusted for the App Store in the place of the stand-in's own.
+    pub apple_root: Option<Vec<u8>>,
     /// The template; the repository's own unless a test of the local process brings another.
     pub template: &'static str,
     /// The functions that its blocks may name.
@@ -52,6 +54,7 @@ impl Default for LocalOptions {
             aws_port: 3002,
             aws_endpoint: None,
             services_only: false,
+            apple_root: None,
             template: TEMPLATE,
             functions: registry::all(),
         }

@@ -1,9 +1,11 @@
 //! Flags and variables of `satchel-local`, read all at once so that everything wrong is said in one go.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use satchel_local::{LocalOptions, StartError};
 use tracing_subscriber::EnvFilter;
@@ -38,6 +40,9 @@ pub(crate) struct Args {
     /// schedules are not consumed, and the control API of the other process has the clock, the faults and the outbox
     #[arg(long, env = "SATCHEL_AWS_ENDPOINT", value_name = "URL", default_value = "")]
     aws_endpoint: String,
+    /// A root certificate (PEM or DER) that is trusted for the App Store in the place of the stand-in's own
+    #[arg(long, env = "SATCHEL_APPLE_ROOT", value_name = "FILE")]
+    apple_root: Option<PathBuf>,
     /// What is logged, as `tracing` filters read it
     #[arg(long, env = "SATCHEL_LOG", default_value = "warn,satchel=info,satchel::request=off")]
     log: String,
@@ -52,6 +57,7 @@ pub(crate) struct Settings {
     services_only: bool,
     data: Option<PathBuf>,
     params: BTreeMap<String, String>,
+    apple_root: Option<Vec<u8>>,
     log: String,
 }
 
@@ -92,6 +98,13 @@ impl Settings {
                 complaints.push("--services-only and --aws-endpoint contradict each other".to_owned());
             }
         }
+        let apple_root = match args.apple_root.map(|path| certificate(&path)) {
+            Some(Err(complaint)) => {
+                complaints.push(complaint);
+                None
+            }
+            read => read.and_then(Result::ok),
+        };
         if let Err(error) = EnvFilter::try_new(&args.log) {
             complaints.push(format!("--log: {error}"));
         }
@@ -109,6 +122,7 @@ impl Settings {
             services_only: args.services_only,
             data: data.map(PathBuf::from),
             params,
+            apple_root,
             log: args.log,
         })
     }
@@ -120,6 +134,7 @@ impl Settings {
             params: self.params.clone(),
             aws_endpoint: self.aws_endpoint.clone(),
             services_only: self.services_only,
+            apple_root: self.apple_root.clone(),
             ..LocalOptions::default()
         }
     }
@@ -193,6 +208,21 @@ impl Settings {
     }
 }
 
+/// The certificate in the file at `path`, DER: it holds that, or PEM.
+fn certificate(path: &Path) -> Result<Vec<u8>, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("--apple-root: {}: {error}", path.display()))?;
+    let pem = std::str::from_utf8(&bytes).ok().and_then(|text| {
+        let (_, rest) = text.split_once("-----BEGIN CERTIFICATE-----")?;
+        Some(rest.split_once("-----END CERTIFICATE-----")?.0.split_ascii_whitespace().collect::<String>())
+    });
+    let der = match pem {
+        Some(pem) => STANDARD.decode(pem).ok(),
+        // A sequence with a length of two bytes, as every certificate is.
+        None => Some(bytes).filter(|bytes| bytes.starts_with(&[0x30, 0x82])),
+    };
+    der.ok_or_else(|| format!("--apple-root: {} holds no certificate in PEM or DER", path.display()))
+}
+
 /// `value` as `cargo lambda watch --env-file` reads it (its parser is the crate `env-file-reader`): in quotes, of a kind
 /// that is not in it, for a JSON text without quotes is an error there. It knows no escape of a backslash, and takes `\n`
 /// for a new line in quotes of any kind.
@@ -204,6 +234,21 @@ fn quoted(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_is_read_as_pem_and_as_der() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |bytes: &[u8]| {
+            let path = folder.path().join("root");
+            std::fs::write(&path, bytes).unwrap();
+            certificate(&path)
+        };
+        let pem = "-----BEGIN CERTIFICATE-----\nMIIB\nAgM=\n-----END CERTIFICATE-----\n";
+        assert_eq!(read(pem.as_bytes()), Ok(vec![0x30, 0x82, 1, 2, 3]));
+        assert_eq!(read(&[0x30, 0x82, 9]), Ok(vec![0x30, 0x82, 9]));
+        assert!(read(b"hello").is_err());
+        assert!(certificate(&folder.path().join("absent")).is_err());
+    }
 
     #[test]
     fn a_value_is_quoted_by_what_is_not_in_it() {

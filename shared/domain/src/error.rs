@@ -140,6 +140,21 @@ impl Error {
     }
 }
 
+/// An error with what caused it, in one line, for the log.
+pub fn causes(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
+
 /// Puts a result's failure into the log and goes on: for what may fail without failing the request.
 pub trait OrLog {
     /// Logs `error` as a warning with what was being done.

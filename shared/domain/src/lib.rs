@@ -16,12 +16,14 @@ pub mod error;
 pub mod identity;
 pub mod ids;
 pub mod limits;
+pub mod playstore;
 pub mod purchases;
 pub mod refresh;
 pub mod seal;
 pub mod session;
 pub mod sync;
 pub mod time;
+pub mod webhooks;
 
 pub use error::{Error, FieldError, Result};
 pub use time::Timestamp;

@@ -45,7 +45,8 @@ impl Http {
         Self(carrier)
     }
 
-    /// A client over the network: HTTPS with the web's roots; plain HTTP only where a setting names such an address.
+    /// A client over the network: HTTPS with the web's roots; plain HTTP only where a setting or a verified
+    /// certificate (OCSP, whose answers are signed) names such an address.
     /// The TLS configuration is made at the first call.
     pub fn network() -> Self {
         Self(Arc::new(Network(std::sync::OnceLock::new())))
@@ -58,6 +59,17 @@ impl Http {
     pub async fn once(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
         let host = request.uri().host().unwrap_or_default().to_owned();
         self.attempt(&host, request).await.map_err(Error::unavailable)
+    }
+
+    /// The answer to `request`, asked once and waited for at most `limit`; a 5xx is an answer too.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where no answer came in time.
+    pub async fn answer(&self, request: Request<Bytes>, limit: Duration) -> Result<Response<Bytes>> {
+        match tokio::time::timeout(limit, self.0.carry(request)).await {
+            Ok(answer) => answer.map_err(Error::unavailable),
+            Err(_) => Err(Error::unavailable(format!("no answer in {limit:?}"))),
+        }
     }
 
     async fn attempt(

@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod bucket;
 pub mod http;
+pub mod jwks;
 pub mod links;
 pub mod queue;
 pub mod secret;
@@ -14,6 +15,7 @@ pub mod topic;
 pub use aws::Aws;
 pub use bucket::Bucket;
 pub use http::Http;
+pub use jwks::Jwks;
 pub use links::Links;
 pub use queue::Queue;
 pub use topic::Topic;

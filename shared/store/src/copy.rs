@@ -13,13 +13,14 @@ use crate::sync::meta::Meta;
 use crate::table::{Item, Range, Table};
 
 /// What never leaves: keys of rows, hashes, tokens, keys.
-const SECRET: [&str; 11] = [
+const SECRET: [&str; 12] = [
     "pk",
     "sk",
     "ttl",
     "current_hash",
     "previous_hash",
     "apple_token",
+    "purchase_token",
     "push_token",
     "push_hash",
     "cursor_key",

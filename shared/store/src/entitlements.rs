@@ -77,11 +77,30 @@ pub struct LedgerRow {
     pub from: Option<Status>,
     /// The state after.
     pub to: Status,
+    /// Whether anything of the source changed: an event that was known already, or older than what is known, is only
+    /// recorded.
+    #[serde(default = "yes")]
+    pub changed: bool,
+    /// The add-on's version by it ([`AddOnRow::version`]): the order of the changes, whatever their times.
+    #[serde(default)]
+    pub version: u64,
     /// End after the change, Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
     /// When, in milliseconds.
     pub at: i64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl LedgerRow {
+    /// Where it lies.
+    pub fn key(&self, user: &UserId) -> Key {
+        let purchase = Some(self.source.as_str()).filter(|source| *source != GRANT);
+        keys::ledger(user, self.at, &self.event_id, self.add_on, purchase)
+    }
 }
 
 /// The add-on of `user`, read consistently.
@@ -117,8 +136,28 @@ pub fn change(
     };
     let next = AddOnRow { version: row.version.saturating_add(1), ..row.clone() };
     transaction.put(table, &keys::add_on(user, row.add_on), &next, unchanged)?;
-    transaction.put(table, &keys::ledger(user, line.at, &line.event_id, line.add_on), line, Expr::absent())?;
+    let line = LedgerRow { version: next.version, ..line.clone() };
+    transaction.put(table, &line.key(user), &line, Expr::absent())?;
     Ok(())
+}
+
+/// Adds to `transaction` only the line: the event is recorded, the add-on stays.
+///
+/// # Errors
+/// [`satchel_domain::Error::Internal`] where it cannot be written down.
+pub fn record(transaction: &mut Transaction, table: &Table, user: &UserId, line: &LedgerRow) -> Result<()> {
+    transaction.put(table, &line.key(user), line, Expr::absent())?;
+    Ok(())
+}
+
+/// All add-ons of `user`, read consistently one by one: those that exist.
+pub async fn all(table: &Table, user: &UserId) -> Result<Vec<AddOnRow>> {
+    table.get_many(&AddOn::ALL.map(|add_on| keys::add_on(user, add_on))).await
+}
+
+/// A page of `user`'s ledger, newest first.
+pub async fn history(table: &Table, user: &UserId, after: Option<Key>, limit: i32) -> Result<crate::Page<LedgerRow>> {
+    table.query(Range::of(keys::partition(user)).prefix(keys::LEDGER).backward().limit(limit).after(after)).await
 }
 
 /// Adds a grant to `transaction`, new or changed.
@@ -133,10 +172,16 @@ pub fn put_grant(transaction: &mut Transaction, table: &Table, grant: &GrantRow)
 /// Rows of the ledger that move in one transaction: each is two writes of at most 100.
 const MOVED: i32 = 40;
 
-/// Erases a person: add-ons, grants and receipts go, the ledger stays under a name that leads back to nobody.
-/// Repeatable, and resumes wherever a crash left it.
+/// Erases a person: add-ons, grants and receipts go, purchases in stores become nobody's, the ledger stays under a name
+/// that leads back to nobody. Repeatable, and resumes wherever a crash left it.
 pub async fn erase(table: &Table, user: &UserId) -> Result<()> {
     let partition = keys::partition(user);
+    // Before the rows that say which purchases were theirs.
+    for row in list(table, user).await? {
+        for source in row.sources.keys() {
+            crate::purchases::disown(table, source, user).await?;
+        }
+    }
     loop {
         let page = table.query::<LedgerRow>(Range::of(&partition).prefix(keys::LEDGER).limit(MOVED)).await?;
         if page.rows.is_empty() {
@@ -144,7 +189,7 @@ pub async fn erase(table: &Table, user: &UserId) -> Result<()> {
         }
         let mut transaction = Transaction::new();
         for line in page.rows {
-            let key = keys::ledger(user, line.at, &line.event_id, line.add_on);
+            let key = line.key(user);
             transaction.put(table, &keys::pseudonymous(&key), &line, Expr::always())?;
             transaction.delete(table, &key, Expr::always())?;
         }

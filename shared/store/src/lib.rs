@@ -17,6 +17,8 @@ pub mod exports;
 pub mod expr;
 pub mod keys;
 pub mod limits;
+pub mod ocsp;
+pub mod purchases;
 pub mod receipts;
 pub mod retry;
 pub mod sessions;

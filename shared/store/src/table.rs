@@ -226,6 +226,37 @@ impl Table {
         Ok(Page { rows: answer.items.unwrap_or_default(), next })
     }
 
+    /// The keys of what lies in the partition `pk` of the index `index` with a number up to `until`, lowest first, after
+    /// `after`. An index lags a little behind its table: each row is to be read again.
+    pub async fn query_index(
+        &self,
+        index: &str,
+        (hash, range): (&str, &str),
+        (pk, until): (&str, i64),
+        after: Option<Item>,
+        limit: i32,
+    ) -> Result<(Vec<Key>, Option<Item>)> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(index)
+            .key_condition_expression("#hash = :pk AND #range <= :until")
+            .expression_attribute_names("#hash", hash)
+            .expression_attribute_names("#range", range)
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .expression_attribute_values(":until", AttributeValue::N(until.to_string()))
+            .set_exclusive_start_key(after)
+            .limit(limit)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(fail)?;
+        capacity::read(answer.consumed_capacity.as_ref());
+        let keys = answer.items.unwrap_or_default().iter().filter_map(Key::of).collect();
+        Ok((keys, answer.last_evaluated_key))
+    }
+
     /// Every row of `range`, page by page; for partitions that are known to be small.
     pub async fn query_all<T: DeserializeOwned>(&self, range: Range) -> Result<Vec<T>> {
         let mut rows = Vec::new();

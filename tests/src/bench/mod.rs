@@ -7,6 +7,7 @@ pub mod cpu;
 pub mod load;
 pub mod machine;
 pub mod memory;
+pub mod purchases;
 pub mod replay;
 pub mod report;
 pub mod sizes;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use satchel_inbound::Clock;
 use satchel_tests::bench::report::{self, Section};
-use satchel_tests::bench::{capacity, cold, load, machine, memory, sizes, warm, work};
+use satchel_tests::bench::{capacity, cold, load, machine, memory, purchases, sizes, warm, work};
 use satchel_tests::binaries::Binaries;
 use satchel_tests::stage::{Stage, StageError};
 use satchel_tests::workspace::root;
@@ -20,7 +20,7 @@ struct Args {
     /// Folder of the binaries
     #[arg(long, default_value = "target/release")]
     profile_dir: PathBuf,
-    /// Parts to run, separated by commas: cold, sizes, memory, warm, capacity, work, load; all without
+    /// Parts to run, separated by commas: cold, sizes, memory, warm, capacity, purchases, work, load; all without
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// A tenth of everything, to see that it runs; writes no page
@@ -31,7 +31,7 @@ struct Args {
     state: PathBuf,
 }
 
-const PARTS: [&str; 7] = ["sizes", "cold", "warm", "memory", "capacity", "work", "load"];
+const PARTS: [&str; 8] = ["sizes", "cold", "warm", "memory", "capacity", "purchases", "work", "load"];
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -106,6 +106,7 @@ async fn measure(part: &str, args: &Args) -> Result<Section, StageError> {
         "warm" => warm::run(&stage, &binaries, tenth(1_000)).await?,
         "memory" => memory::run(&stage, &binaries, if args.quick { 2_000 } else { 100_000 }).await?,
         "capacity" => capacity::run(&stage, sizes_of_spaces(args.quick)).await?,
+        "purchases" => purchases::run(&stage, tenth(1_000)).await?,
         "work" => work::run(&stage, &binaries, tenth(3_000)).await?,
         other => return Err(format!("there is no part `{other}`").into()),
     };

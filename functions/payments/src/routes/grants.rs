@@ -153,6 +153,8 @@ impl App {
             source: GRANT.to_owned(),
             from: old.map(|old| old.status),
             to: grant.source.status,
+            changed: true,
+            version: 0,
             expires_at: grant.source.expires_at,
             at: now.as_millisecond(),
         };

@@ -43,7 +43,7 @@ pub use request::Service;
 pub use s3::S3;
 pub use secrets::Secrets;
 pub use sqs::{Counts, Peeked, Received, Sqs, SqsError};
-pub(crate) use wire::decode;
+pub(crate) use wire::{decode, pairs};
 
 use self::core::Core;
 use crate::template::Template;

@@ -107,7 +107,7 @@ fn hex(digits: &[u8]) -> Option<u8> {
 }
 
 /// The pairs of a query or form, decoded.
-pub(super) fn pairs(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
     text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decode(name, true), decode(value, true))

@@ -62,11 +62,30 @@ impl Template {
     /// # Errors
     /// All complaints at once: unknown, missing or forbidden parameters, references to nothing, properties that cannot be read.
     pub fn parse(yaml: &str, params: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
+        Self::parse_with(yaml, params, &BTreeMap::new())
+    }
+
+    /// The same with `defaults` in the place of the template's own; those that it does not declare are passed over.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn parse_with(
+        yaml: &str,
+        params: &BTreeMap<String, String>,
+        defaults: &BTreeMap<String, String>,
+    ) -> Result<Self, TemplateError> {
         let document: serde_yaml_ng::Value =
             serde_yaml_ng::from_str(yaml).map_err(|error| TemplateError(vec![error.to_string()]))?;
         let document = intrinsic::long_form(document);
         let mut complaints = Vec::new();
-        let scope = Scope::new(&document, params, &mut complaints);
+        let declared = |name: &&String| document["Parameters"].get(name.as_str()).is_some();
+        let mut given: BTreeMap<String, String> = defaults
+            .iter()
+            .filter(|(name, _)| declared(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        given.extend(params.clone());
+        let scope = Scope::new(&document, &given, &mut complaints);
 
         let mut template = Self {
             parameters: scope.parameters().clone(),

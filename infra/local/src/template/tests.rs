@@ -134,6 +134,19 @@ fn resources_whose_condition_fails_are_absent() {
 }
 
 #[test]
+fn other_defaults_stand_below_what_is_given_and_may_be_of_another_template() {
+    let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let defaults = map(&[("Quota", "7"), ("Stage", "prod"), ("Elsewhere", "x")]);
+    let template = Template::parse_with(SMALL, &map(&[("Stage", "dev")]), &defaults).unwrap();
+    assert_eq!((&template.parameters()["Quota"][..], &template.parameters()["Stage"][..]), ("7", "dev"));
+    assert!(!template.parameters().contains_key("Elsewhere"));
+    let wrong = Template::parse_with(SMALL, &map(&[("Elsewhere", "x")]), &defaults).unwrap_err();
+    assert!(wrong.to_string().contains("no parameter `Elsewhere`"), "{wrong}");
+}
+
+#[test]
 fn a_parameter_is_held_to_its_constraints() {
     const PARAMETERS: &str = r#"
 Parameters:

@@ -4,6 +4,7 @@
 mod access;
 mod dynamodb;
 mod faults;
+mod indexes;
 mod others;
 mod sqs;
 mod support;

@@ -20,6 +20,31 @@ const P256: [u8; 26] = [
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
+/// The one certificate in `der`, read by both parsers; nothing is said of what it is for.
+pub(super) fn strict(der: &[u8]) -> Result<X509Certificate<'_>, Reason> {
+    let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| Reason::CertificateMalformed)?;
+    if !rest.is_empty() {
+        return Err(Reason::CertificateTrailing);
+    }
+    if parsed.version() != X509Version::V3 {
+        return Err(Reason::CertificateMalformed);
+    }
+    let extensions = parsed.extensions();
+    let twice = extensions.iter().enumerate().any(|(at, it)| extensions.iter().take(at).any(|o| o.oid == it.oid));
+    if twice {
+        return Err(Reason::CertificateDuplicate);
+    }
+    let unread = |found: &ParsedExtension<'_>| matches!(found, ParsedExtension::ParseError { .. });
+    if extensions.iter().any(|extension| unread(extension.parsed_extension())) {
+        return Err(Reason::CertificateMalformed);
+    }
+    webpki::EndEntityCert::try_from(&CertificateDer::from(der)).map_err(|error| match error {
+        webpki::Error::UnsupportedCriticalExtension => Reason::CertificateCritical,
+        _ => Reason::CertificateMalformed,
+    })?;
+    Ok(parsed)
+}
+
 /// A certificate that was read, with what its extensions allow.
 pub(super) struct Certificate {
     pub(super) window: Window,
@@ -35,26 +60,8 @@ pub(super) struct Certificate {
 impl Certificate {
     /// Reads `der`, which must hold one certificate and nothing else.
     pub(super) fn read(der: &[u8]) -> Result<Self, Reason> {
-        let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| Reason::CertificateMalformed)?;
-        if !rest.is_empty() {
-            return Err(Reason::CertificateTrailing);
-        }
-        if parsed.version() != X509Version::V3 {
-            return Err(Reason::CertificateMalformed);
-        }
+        let parsed = strict(der)?;
         let extensions = parsed.extensions();
-        let twice = extensions.iter().enumerate().any(|(at, it)| extensions.iter().take(at).any(|o| o.oid == it.oid));
-        if twice {
-            return Err(Reason::CertificateDuplicate);
-        }
-        let unread = |found: &ParsedExtension<'_>| matches!(found, ParsedExtension::ParseError { .. });
-        if extensions.iter().any(|extension| unread(extension.parsed_extension())) {
-            return Err(Reason::CertificateMalformed);
-        }
-        webpki::EndEntityCert::try_from(&CertificateDer::from(der)).map_err(|error| match error {
-            webpki::Error::UnsupportedCriticalExtension => Reason::CertificateCritical,
-            _ => Reason::CertificateMalformed,
-        })?;
         let constraints = parsed.basic_constraints().map_err(|_| Reason::CertificateMalformed)?;
         let usage = parsed.key_usage().map_err(|_| Reason::CertificateMalformed)?;
         let has = |oid: &Oid<'_>| extensions.iter().any(|extension| extension.oid == *oid);

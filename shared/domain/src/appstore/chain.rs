@@ -68,6 +68,11 @@ impl Root {
     pub fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
     }
+
+    /// The certificate in DER, for OCSP.
+    pub(super) fn der(&self) -> &[u8] {
+        &self.der
+    }
 }
 
 /// What a verified chain is found by: a hash of the pinned root and of the three certificates as they were sent.
@@ -83,6 +88,11 @@ impl ChainKey {
             hash.update(der);
         }
         Self(hash.finalize().into())
+    }
+
+    /// The key in 64 hexadecimal digits, for the key of a row.
+    pub fn hex(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -121,6 +131,11 @@ impl Chain {
     /// When all of leaf, intermediate and root are valid.
     pub fn window(&self) -> Window {
         self.window
+    }
+
+    /// Whether this chain was verified against `root`.
+    pub(super) fn is_below(&self, root: &Root) -> bool {
+        ChainKey::of(root, &self.sent) == self.key
     }
 
     /// The leaf in DER, for OCSP.

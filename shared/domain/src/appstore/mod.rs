@@ -12,8 +12,8 @@
 //! | inner transaction and renewal info, each on its own, and compared | the same, with the part |
 //!
 //! # Limits
-//! Revocation is not asked for here: [`Source::needs_revocation_check`] says where OCSP must follow, with [`Chain::leaf`]
-//! and [`Chain::intermediate`]. The app transaction inside `appData` is not verified, and not handed out.
+//! A verifier does not ask for revocation: [`Source::needs_revocation_check`] says where [`ocsp`] must follow. The app
+//! transaction inside `appData` is not verified, and not handed out.
 
 mod app;
 mod certificate;
@@ -21,6 +21,7 @@ mod chain;
 mod envelope;
 mod jws;
 mod moment;
+pub mod ocsp;
 mod payload;
 mod reason;
 mod words;
@@ -72,6 +73,11 @@ impl Verifier {
     /// A verifier for `app`, whose signatures lead to `root`.
     pub fn new(root: Root, app: App) -> Self {
         Self { root, app }
+    }
+
+    /// The environment that it accepts.
+    pub fn environment(&self) -> Environment {
+        self.app.environment()
     }
 
     /// A notification, with what is signed inside it.

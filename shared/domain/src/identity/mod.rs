@@ -263,6 +263,6 @@ pub fn unknown_key() -> Error {
 }
 
 #[cfg(test)]
-mod test_keys;
+pub(crate) mod test_keys;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! RSA keys made for these tests: they sign nothing anywhere else. Making one takes seconds, so they are kept.
 
 /// PKCS#1 DER in base64.
-pub(super) const OURS: &str = "\
+pub(crate) const OURS: &str = "\
     MIIEpQIBAAKCAQEA5ya38uUbl1GraW5Q5wJsy6UPTQyGVF3pn7FgL/oBo0v10zyD15ooswwpGu/40N7KliEgCybPSPifz1i8GpoZ\
     ZgFuGQeTfrNBqZEZlaPqaVEhd7+3nE2J59/dt9HHVz+SaS+CO4d1eQ/0UJu2zf7D4VqcIlKpXDh6n+aOVWn0rhuLhMvsicl3uDjv\
     ON03u76cAq2cZTuw+AVPXEHjgITDnF9CWCRmLjceCwXZZeIcm4Z6mex9lm+94v9b6N3vZb8xX5Vom2KBDdTgMeULOjkqS5MACgEg\
@@ -19,7 +19,7 @@ pub(super) const OURS: &str = "\
     vXG6o4Wzv1RqTm8CgYEAsO4XM7jZb1NXNy3tO4oiYJgyqK3ZYm5WWvDOX5sG/ddXageGIPUnkh5RbpFgQEkITLBxN7xR9pAPzk2G\
     P2eHhtAZkEf8UavjB6OAzSUKWc545kV/BQpONMi0lv+m8s0OaZWuq/WckLu2ZytxNQqPWwHF3RzCUxUxFmOulV8YsMY=";
 /// Its modulus, base64url.
-pub(super) const OURS_N: &str = "\
+pub(crate) const OURS_N: &str = "\
     5ya38uUbl1GraW5Q5wJsy6UPTQyGVF3pn7FgL_oBo0v10zyD15ooswwpGu_40N7KliEgCybPSPifz1i8GpoZZgFuGQeTfrNBqZEZ\
     laPqaVEhd7-3nE2J59_dt9HHVz-SaS-\
     CO4d1eQ_0UJu2zf7D4VqcIlKpXDh6n-aOVWn0rhuLhMvsicl3uDjvON03u76cAq2cZTuw-AVPXEHjgITDnF9CWCRmLjceCwXZZeI\
@@ -27,7 +27,7 @@ pub(super) const OURS_N: &str = "\
     94v9b6N3vZb8xX5Vom2KBDdTgMeULOjkqS5MACgEgcDjgjmZUM1VQywgJAqfSJozq_uCH895MZRzLO72uin5xGAQEmlxPGh7HwQ";
 
 /// PKCS#1 DER in base64.
-pub(super) const FOREIGN: &str = "\
+pub(crate) const FOREIGN: &str = "\
     MIIEpAIBAAKCAQEA1+ZOv5XyTzvLq46bAoGJfGl133eH9rtgiQJ+frsBeFEW3tiP7iBOPsHnJqh+Vb1ufIbY6dTKyLejJ1J35vJy\
     /ghZlpMdyDrSGLwz6/M43N87yCPm/HDtxmc9A4iFfj7A0j6FnhnoHQABgE+DVVvhOOBFvql/DkdFHOxjjcJpn08dZmhOTn/VPwza\
     uA208EfkSfoaSnVJ8DHgq3p2gPz6jfRGrMik3rpWaLvDjhA/+zfUOJjH6ic16bdF/b2L3Ov0llmtmMjCSEx92WCjy3FMeBza1zED\

@@ -18,6 +18,10 @@ use crate::time::DAY;
 /// renewals are signed ahead (facts 2.8: by 33 s). What is older speaks of the period before.
 const SIGNED_AHEAD: i64 = 60_000;
 
+/// How long before a period's end the next one may begin and still be its renewal, in seconds. What begins earlier took its
+/// place: an upgrade, of which the old transaction's own snapshot may never come.
+const RENEWED_AHEAD: i64 = 3_600;
+
 /// What a transaction is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,6 +62,9 @@ pub struct Snapshot {
     /// Whether the period is free.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trial: bool,
+    /// The token of our own account that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_token: Option<String>,
 }
 
 /// The newest renewal info of a line, in the order in which it counts.
@@ -98,29 +105,25 @@ impl Snapshot {
             },
             purchased_at: transaction.purchase_date.as_millisecond(),
             trial: transaction.offer_discount_type == Some(OfferDiscount::FreeTrial),
+            account_token: account_token(transaction).map(str::to_lowercase),
         }
-    }
-
-    fn signed_second(&self) -> i64 {
-        self.signed_at.div_euclid(1_000)
     }
 
     /// Until when it is paid for: as Apple says, or as the catalogue does.
     fn paid_until(&self, catalogue: &Catalogue) -> Option<i64> {
         let days = || catalogue.get(&self.product_id).and_then(|product| product.days);
-        let sold_for = |days: u32| self.purchased_at.div_euclid(1_000).saturating_add(i64::from(days) * DAY);
+        let sold_for = |days: u32| self.bought_second().saturating_add(i64::from(days) * DAY);
         self.expires_at.or_else(|| days().map(sold_for))
     }
 
-    /// When what it gives ends, `i64::MAX` for never: the later one speaks for the line.
-    fn end(&self, catalogue: &Catalogue) -> i64 {
-        let paid_until = self.paid_until(catalogue).unwrap_or(i64::MAX);
-        let cut = if self.upgraded { self.signed_second() } else { i64::MAX };
-        paid_until.min(self.revoked_at.unwrap_or(i64::MAX)).min(cut)
+    /// Whether it was bought after `other`; of two bought at one moment, Apple's number of the later one is higher.
+    fn comes_after(&self, other: &Self) -> bool {
+        let place = |it: &Self| (it.purchased_at, it.transaction_id.len(), it.transaction_id.clone());
+        place(self) > place(other)
     }
 
-    fn is_cut(&self) -> bool {
-        self.upgraded || self.revoked_at.is_some()
+    fn bought_second(&self) -> i64 {
+        self.purchased_at.div_euclid(1_000)
     }
 }
 
@@ -144,7 +147,7 @@ impl RenewalSnapshot {
 
 /// The token of our own account that a transaction names; a family member's copy names the buyer's account, so that
 /// counts as none.
-pub fn account_token(transaction: &appstore::Transaction) -> Option<&str> {
+fn account_token(transaction: &appstore::Transaction) -> Option<&str> {
     let shared = transaction.in_app_ownership_type == Some(Ownership::FamilyShared);
     transaction.app_account_token.as_deref().filter(|_| !shared)
 }
@@ -183,15 +186,46 @@ impl Chain {
         true
     }
 
+    /// The token of our own account that the line names: the one signed last.
+    pub fn account_token(&self) -> Option<&str> {
+        let naming = self.transactions.values().filter(|snapshot| snapshot.account_token.is_some());
+        naming.max_by_key(|it| (it.signed_at, &it.account_token))?.account_token.as_deref()
+    }
+
+    /// When another transaction took the place of `snapshot`, Unix seconds. Within a line one subscription is active at a
+    /// time.
+    fn replaced_at(&self, snapshot: &Snapshot) -> Option<i64> {
+        if snapshot.kind != Kind::AutoRenewable {
+            return None;
+        }
+        let end = snapshot.expires_at?;
+        let later = self.transactions.values().filter(|it| {
+            it.kind == Kind::AutoRenewable
+                && it.comes_after(snapshot)
+                && it.bought_second() < end.saturating_sub(RENEWED_AHEAD)
+        });
+        let next = later.map(Snapshot::bought_second).min();
+        // Apple says that there was one, and it never came here.
+        next.or_else(|| snapshot.upgraded.then(|| snapshot.signed_at.div_euclid(1_000)))
+    }
+
+    /// When what `snapshot` gives ends, `i64::MAX` for never: the later one speaks for the line.
+    fn end(&self, snapshot: &Snapshot, catalogue: &Catalogue) -> i64 {
+        let paid_until = snapshot.paid_until(catalogue).unwrap_or(i64::MAX);
+        let cuts = [snapshot.revoked_at, self.replaced_at(snapshot)];
+        cuts.into_iter().flatten().fold(paid_until, i64::min)
+    }
+
     /// The transaction that speaks for the line, among those of `add_on` or of all.
-    fn newest(&self, add_on: Option<AddOn>, catalogue: &Catalogue) -> Option<&Snapshot> {
+    pub fn newest(&self, add_on: Option<AddOn>, catalogue: &Catalogue) -> Option<&Snapshot> {
         let wanted = |snapshot: &&Snapshot| {
             let gives = catalogue.add_on(&snapshot.product_id);
             add_on.is_none_or(|add_on| gives == Some(add_on))
         };
         self.transactions.values().filter(wanted).max_by_key(|snapshot| {
             // A transaction that was taken back never speaks where another one still stands.
-            (!snapshot.is_cut(), snapshot.end(catalogue), snapshot.purchased_at, &snapshot.transaction_id)
+            let stands = snapshot.revoked_at.is_none() && self.replaced_at(snapshot).is_none();
+            (stands, self.end(snapshot, catalogue), snapshot.purchased_at, &snapshot.transaction_id)
         })
     }
 
@@ -211,13 +245,15 @@ impl Chain {
             let renewal = self.renewal.as_ref().filter(|renewal| {
                 current == Some(snapshot) && snapshot.kind == Kind::AutoRenewable && renewal.speaks_of(snapshot)
             });
-            let Some(status) = status(snapshot, renewal, catalogue) else { continue };
+            let replaced_at = self.replaced_at(snapshot);
+            let Some(status) = status(snapshot, replaced_at, renewal, catalogue) else { continue };
             let renews_as = renewal.and_then(|renewal| renewal.next_product.as_deref()).unwrap_or(&snapshot.product_id);
             let signed = renewal.map_or(0, |renewal| renewal.signed_at).max(snapshot.signed_at);
             let source = Source {
                 platform: Store::Ios.platform(),
                 status,
-                expires_at: snapshot.paid_until(catalogue),
+                // What was replaced gave nothing from then on.
+                expires_at: snapshot.paid_until(catalogue).map(|end| end.min(replaced_at.unwrap_or(i64::MAX))),
                 grace_until: renewal.and_then(|renewal| renewal.grace_until).filter(|_| status == Status::Grace),
                 revoked_at: snapshot.revoked_at,
                 will_renew: status == Status::Active
@@ -238,11 +274,16 @@ impl Chain {
     }
 }
 
-fn status(snapshot: &Snapshot, renewal: Option<&RenewalSnapshot>, catalogue: &Catalogue) -> Option<Status> {
+fn status(
+    snapshot: &Snapshot,
+    replaced_at: Option<i64>,
+    renewal: Option<&RenewalSnapshot>,
+    catalogue: &Catalogue,
+) -> Option<Status> {
     if snapshot.revoked_at.is_some() {
         return Some(Status::Revoked);
     }
-    if snapshot.upgraded {
+    if replaced_at.is_some() {
         return Some(Status::Expired);
     }
     let Some(paid_until) = snapshot.paid_until(catalogue) else {

@@ -28,6 +28,7 @@ fn period(id: &str, product: &str, day: i64) -> Snapshot {
         kind: Kind::AutoRenewable,
         purchased_at: from * 1_000,
         trial: false,
+        account_token: None,
     }
 }
 
@@ -124,6 +125,21 @@ fn an_upgrade_ends_the_old_product_and_another_add_on_is_another_source() {
         chain(&[Snapshot { upgraded: true, ..period("1", "sync", 3) }, period("2", "sync.plus", 0)], Some(renews(NOW)));
     assert_eq!(source(&same, AddOn::Sync).unwrap().product_id, "sync.plus");
     assert!(source(&same, AddOn::Sync).unwrap().will_renew);
+}
+
+#[test]
+fn an_upgrade_that_is_refunded_does_not_bring_the_old_product_back() {
+    // The old transaction's snapshot with `isUpgraded` is no notification's: only the later purchase tells of it.
+    let refunded = Snapshot { revoked_at: Some(NOW), signed_at: NOW * 1_000, ..period("2", "sync.plus", 3) };
+    for old in [Some(period("1", "sync", 5)), None] {
+        let known = chain(&old.into_iter().chain([refunded.clone()]).collect::<Vec<_>>(), None);
+        assert_eq!(state(&known, AddOn::Sync, NOW), (Status::Revoked, false));
+        assert_eq!(source(&known, AddOn::Sync).unwrap().transaction_id, "2");
+    }
+    // A renewal that was charged a little early replaces nothing.
+    let renewed = Snapshot { purchased_at: (NOW + 30 * DAY - 33) * 1_000, ..period("2", "sync", -30) };
+    let known = chain(&[period("1", "sync", 0), Snapshot { revoked_at: Some(NOW + 30 * DAY), ..renewed }], None);
+    assert_eq!(state(&known, AddOn::Sync, NOW + 29 * DAY), (Status::Active, true));
 }
 
 #[test]
@@ -232,9 +248,12 @@ proptest! {
     #[test]
     fn a_period_that_still_stands_is_never_cut_off_by_another(said in prop::collection::vec(snapshots(), 0..12)) {
         let known = chain(&said, None);
+        let replaced = |it: &Snapshot| known.transactions.values().any(|other| {
+            other.comes_after(it) && other.purchased_at / 1_000 + 3_600 < it.expires_at.unwrap()
+        });
         let standing = known.transactions.values().any(|it| {
             catalogue().add_on(&it.product_id) == Some(AddOn::Sync)
-                && it.revoked_at.is_none() && !it.upgraded && it.expires_at.is_some_and(|end| end > NOW)
+                && it.revoked_at.is_none() && !it.upgraded && !replaced(it) && it.expires_at.is_some_and(|end| end > NOW)
         });
         let gives = source(&known, AddOn::Sync).is_some_and(|it| best(AddOn::Sync, [&it], NOW).unwrap().is_active);
         prop_assert_eq!(standing, gives);

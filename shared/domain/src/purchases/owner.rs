@@ -148,7 +148,8 @@ mod tests {
         let (other, limit, proof) = ("purchase_belongs_to_another_account", "transfer_limit", "proof_required");
         let often = [NOW - 1, NOW - 2 * DAY, NOW - MOVES_SPAN + 1];
         let long_ago = [NOW - 1, NOW - 2 * DAY, NOW - MOVES_SPAN];
-        let table: &[(Option<&str>, Option<&str>, &[i64], &str, &str)] = &[
+        type Case<'a> = (Option<&'a str>, Option<&'a str>, &'a [i64], &'a str, &'a str);
+        let table: &[Case<'_>] = &[
             (None, None, &[], "verify", "me"),
             (None, None, &[], "restore", "me"),
             (None, None, &[], "bare", proof),

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use satchel_domain::Error;
+pub use satchel_domain::error::causes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -55,8 +56,8 @@ pub struct WrongField {
     pub message: String,
 }
 
-/// Status, code and detail of an error; exhaustive on purpose within this workspace's enum.
-fn public(error: &Error) -> (StatusCode, &'static str, Value) {
+/// Status, code and detail of an error, as a problem shows them; exhaustive on purpose within this workspace's enum.
+pub fn public(error: &Error) -> (StatusCode, &'static str, Value) {
     let text = || Value::from(error.to_string());
     match error {
         Error::Malformed { code, .. } => (StatusCode::BAD_REQUEST, code, text()),
@@ -138,18 +139,3 @@ pub(crate) struct ProblemBody(pub(crate) std::sync::Arc<Value>);
 /// Why a request failed; rides along in a response's extensions, for the request's log line alone.
 #[derive(Clone)]
 pub(crate) struct Cause(pub(crate) String);
-
-/// An error with what caused it, in one line, for the log.
-pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
-}

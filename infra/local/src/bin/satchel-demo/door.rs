@@ -3,8 +3,6 @@
 use std::io::Write;
 
 use axum::http::{Method, Request, header};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use satchel_local::{Bytes, Local, LocalOptions};
 use satchel_outbound::Http;
 use serde_json::Value;
@@ -18,8 +16,6 @@ pub(crate) enum As<'a> {
     Nobody,
     /// Who holds an access token.
     Token(&'a str),
-    /// A client with its secret.
-    Client(&'a str, &'a str),
 }
 
 /// A way to a stack.
@@ -60,11 +56,6 @@ impl Door {
         self.send(method, path, who, body).await
     }
 
-    /// The same with a form.
-    pub(crate) async fn form(&self, path: &str, who: As<'_>, form: &str) -> Result<(u16, Value), Surprise> {
-        self.send(Method::POST, path, who, Some(("application/x-www-form-urlencoded", form.to_owned()))).await
-    }
-
     async fn send(
         &self,
         method: Method,
@@ -80,9 +71,6 @@ impl Door {
         request = match who {
             As::Nobody => request,
             As::Token(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
-            As::Client(id, secret) => {
-                request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))))
-            }
         };
         let bytes = match body {
             Some((kind, text)) => {

@@ -3,12 +3,14 @@
 use std::io::Write;
 
 use axum::http::Method;
-use satchel_local::seed::{CLIENT_ID, CLIENT_SECRET};
 use serde_json::{Value, json};
 
 use crate::Surprise;
 use crate::device::Device;
 use crate::door::{As, Door};
+
+/// What is bought.
+const PRODUCT: &str = "app.satchel.sync.monthly";
 
 /// Fails the story where `holds` is false.
 fn expect(holds: bool, what: impl Into<String>) -> Result<(), Surprise> {
@@ -50,30 +52,49 @@ async fn now(door: &Door) -> Result<i64, Surprise> {
     clock["now"].as_i64().ok_or_else(|| "the stack has no clock".into())
 }
 
-async fn grant(door: &Door, user: &str) -> Result<(), Surprise> {
-    let form = "grant_type=client_credentials&scope=entitlements%3Awrite";
-    let (status, token) = door.form("/auth/token", As::Client(CLIENT_ID, CLIENT_SECRET), form).await?;
-    expect(status == 200, format!("the back office got no token: {status} {token}"))?;
-    let token = token["access_token"].as_str().unwrap_or_default().to_owned();
-    let body = json!({
-        "user_id": user, "add_on_type": "sync", "expires_at": now(door).await? + 30 * 86_400, "reason": "the demo",
-    });
-    let (status, answer) = door.call(Method::POST, "/payments/grants", As::Token(&token), Some(body)).await?;
-    expect((200..300).contains(&status), format!("the grant was refused: {status} {answer}"))
+/// Buys sync for who holds `token`: in the stand-in store, as the store's sheet in the app would, then at the API. What
+/// the store has to tell of it arrives by webhook.
+async fn buy(door: &Door, token: &str, store: &str, platform: &str, proof: &str) -> Result<Value, Surprise> {
+    let (status, mine) = door.call(Method::GET, "/payments/entitlements", As::Token(token), None).await?;
+    expect(status == 200, format!("the entitlements answered {status}: {mine}"))?;
+    let wanted = json!({ "product_id": PRODUCT, "account_token": mine["store_account_token"] });
+    let (status, bought) =
+        door.call(Method::POST, &format!("/_local/stores/{store}/buy"), As::Nobody, Some(wanted)).await?;
+    expect(status == 200, format!("the store answered {status}: {bought}"))?;
+    let body = json!({ "platform": platform, "receipt_data": bought[proof], "product_id": PRODUCT });
+    let (status, answer) = door.call(Method::POST, "/payments/verify", As::Token(token), Some(body)).await?;
+    expect(status == 200 && answer["status"] == "success", format!("the purchase was refused: {status} {answer}"))?;
+    Ok(bought)
+}
+
+/// The state of an add-on of who holds `token`.
+async fn sync_of(door: &Door, token: &str) -> Result<Value, Surprise> {
+    let (_, mine) = door.call(Method::GET, "/payments/entitlements", As::Token(token), None).await?;
+    let all = mine["entitlements"].as_array().cloned().unwrap_or_default();
+    all.into_iter().find(|it| it["add_on_type"] == "sync").ok_or_else(|| format!("no sync: {mine}").into())
 }
 
 async fn buys_sync(door: &Door, told: &mut impl Write, phone: &mut Device<'_>, note: &str) -> Result<(), Surprise> {
-    writeln!(told, "\n2. Sync is an add-on: without it a push is refused, with a grant of the back office it is not")?;
+    writeln!(
+        told,
+        "\n2. Sync is an add-on: without it a push is refused; Ada buys it in the App Store, and it is not"
+    )?;
     phone.write(note, "Buy milk");
     let (status, refusal) = phone.push(now(door).await?).await?;
     expect(status == 402, format!("a push without the add-on answered {status}: {refusal}"))?;
     let detail = &refusal["detail"];
     expect(detail["error"] == "sync_add_on_required", format!("the refusal has another shape: {refusal}"))?;
     writeln!(told, "   402 {} (product {})", detail["message"].as_str().unwrap_or("?"), detail["product_id"])?;
-    grant(door, &phone.user).await?;
+    let bought = buy(door, &phone.token, "apple", "ios", "signed_transaction").await?;
     let (status, answer) = phone.push(now(door).await?).await?;
     expect(status == 200, format!("a push with the add-on answered {status}: {answer}"))?;
-    writeln!(told, "   granted for 30 days; {} pushed its first note", phone.name)?;
+    let sync = sync_of(door, &phone.token).await?;
+    expect(sync["is_active"] == true && sync["platform"] == "ios", format!("sync is not Ada's: {sync}"))?;
+    writeln!(
+        told,
+        "   transaction {} verified at the App Store; {} pushed its first note",
+        bought["transaction_id"], phone.name
+    )?;
     Ok(())
 }
 
@@ -159,8 +180,8 @@ async fn gets_nothing(
     tablet: &Device<'_>,
     note: &str,
 ) -> Result<(), Surprise> {
-    writeln!(told, "\n6. Ben, who has sync too, gets nothing of Ada's")?;
-    grant(door, &stranger.user).await?;
+    writeln!(told, "\n6. Ben, who bought sync on Google Play, gets nothing of Ada's")?;
+    let bought = buy(door, &stranger.token, "google", "android", "receipt_data").await?;
     let came = stranger.pull().await?;
     expect(came == 0 && stranger.count() == 0, "a stranger pulled entries")?;
     let (status, _) = tablet.call(Method::GET, &format!("/sync/entries/{note}/history"), None).await?;
@@ -168,11 +189,41 @@ async fn gets_nothing(
     let (status, _) = door.call(Method::GET, "/sync/status", As::Nobody, None).await?;
     expect(status == 401, format!("nobody's look at the status answered {status}"))?;
     writeln!(told, "   nothing to pull, 404 for the note's history; 401 for who has no token at all")?;
+    takes_back(door, told, stranger, &bought).await
+}
+
+async fn takes_back(
+    door: &Door,
+    told: &mut impl Write,
+    stranger: &mut Device<'_>,
+    bought: &Value,
+) -> Result<(), Surprise> {
+    writeln!(told, "\n7. Google refunds Ben; the webhook comes three times, a forged one for Ada's comes too")?;
+    let body = json!({ "purchase_token": bought["purchase_token"], "deliver": "hold" });
+    let (status, voided) = door.call(Method::POST, "/_local/stores/google/void", As::Nobody, Some(body)).await?;
+    expect(status == 200, format!("the store answered {status}: {voided}"))?;
+    let ids: Vec<&Value> = voided["notifications"].as_array().into_iter().flatten().map(|it| &it["id"]).collect();
+    let body = json!({ "ids": ids, "copies": 3 });
+    let (status, told_of) = door.call(Method::POST, "/_local/stores/deliver", As::Nobody, Some(body)).await?;
+    expect(status == 200, format!("the delivery answered {status}: {told_of}"))?;
+    let forged = json!({ "signedPayload": "eyJhbGciOiJub25lIn0.e30." });
+    let (status, _) = door.call(Method::POST, "/payments/webhook/apple", As::Nobody, Some(forged)).await?;
+    expect(status == 400, format!("a forged notification answered {status}"))?;
+    door.call(Method::POST, "/_local/drain", As::Nobody, Some(json!({}))).await?;
+    let sync = sync_of(door, &stranger.token).await?;
+    expect(sync["is_active"] == false, format!("a refunded purchase still gives sync: {sync}"))?;
+    stranger.write("too-late", "Too late");
+    let (status, _) = stranger.push(now(door).await?).await?;
+    expect(status == 402, format!("a push after the refund answered {status}"))?;
+    let (_, history) = door.call(Method::GET, "/payments/history", As::Token(&stranger.token), None).await?;
+    let causes: Vec<&str> =
+        history["changes"].as_array().into_iter().flatten().filter_map(|it| it["cause"].as_str()).collect();
+    writeln!(told, "   sync is {}; a push answers 402; his history: {}", sync["status"], causes.join(", "))?;
     Ok(())
 }
 
 async fn signs_out(door: &Door, told: &mut impl Write, laptop: &Device<'_>) -> Result<(), Surprise> {
-    writeln!(told, "\n7. {} signs out: its session is over", laptop.name)?;
+    writeln!(told, "\n8. {} signs out: its session is over", laptop.name)?;
     let (status, answer) = laptop.call(Method::POST, "/auth/logout", None).await?;
     expect((200..300).contains(&status), format!("signing out answered {status}: {answer}"))?;
     let body = json!({ "refresh_token": laptop.refresh });

@@ -2,8 +2,12 @@
 
 mod certificates;
 mod header;
+mod ocsp;
+mod ocsp_signers;
+mod openssl;
 mod payloads;
 mod pki;
+mod responder;
 mod times;
 
 use super::*;

@@ -1,0 +1,274 @@
+//! A person brings a receipt: whether it proves that the purchase is in their hands, what the store says of it, and whose
+//! it becomes.
+//!
+//! | receipt | proves | truth |
+//! | --- | --- | --- |
+//! | a signed transaction (StoreKit 2) | by its signature, and OCSP | App Store Server API |
+//! | a legacy app receipt | by `verifyReceipt` | App Store Server API |
+//! | a transaction id, a number one can guess | nothing: refreshes what is the caller's, or takes what names the caller | App Store Server API |
+//! | a Google purchase token | by being known | Google Play Developer API |
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use satchel_domain::appstore::{self, MAX_BYTES, Reason};
+use satchel_domain::entitlements::{Entitlement, best};
+use satchel_domain::ids::{EventId, UserId};
+use satchel_domain::playstore::{Kind, Purchase, PurchaseToken};
+use satchel_domain::purchases::owner::Claim;
+use satchel_domain::purchases::{ProductKind, Store};
+use satchel_domain::{Error, Result, Timestamp};
+use serde::Deserialize;
+
+use crate::app::{Apple, Google, Stores};
+use crate::fold::{Asking, Cause, Folded, Line, News, refused};
+use crate::stores::ocsp;
+use crate::trouble::{not_set_up, of_receipt, of_signature};
+
+/// Longest receipt that is looked at, in bytes: a legacy receipt holds every purchase there ever was.
+pub(crate) const MAX_RECEIPT: usize = 1024 * 1024;
+
+/// Who brings a receipt, and what for.
+#[derive(Clone, Copy)]
+pub(crate) struct Bringer<'a> {
+    pub(crate) user: &'a UserId,
+    /// Whether what is somebody else's may move here.
+    pub(crate) restore: bool,
+}
+
+/// What a receipt led to: the add-on as this purchase gives it now.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    pub(crate) entitlement: Entitlement,
+}
+
+enum Receipt<'a> {
+    Signed(&'a str),
+    Id(&'a str),
+    Legacy(&'a str),
+}
+
+fn malformed(why: &str) -> Error {
+    refused("receipt_malformed", format!("Invalid receipt format: {why}"))
+}
+
+fn of_apple(receipt: &str) -> Result<Receipt<'_>> {
+    let receipt = receipt.trim();
+    if (1..=20).contains(&receipt.len()) && receipt.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(Receipt::Id(receipt));
+    }
+    if receipt.contains('.') {
+        return if receipt.len() > MAX_BYTES { Err(malformed("too long")) } else { Ok(Receipt::Signed(receipt)) };
+    }
+    let is_base64 = STANDARD.decode(receipt).is_ok_and(|bytes| !bytes.is_empty());
+    if is_base64 {
+        Ok(Receipt::Legacy(receipt))
+    } else {
+        Err(malformed("neither a signed transaction, an id nor base64"))
+    }
+}
+
+/// What an Android app sends.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GoogleReceipt {
+    package_name: String,
+    purchase_token: String,
+}
+
+fn of_google(receipt: &str) -> Result<GoogleReceipt> {
+    let receipt = receipt.trim();
+    let bytes = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].iter().find_map(|it| it.decode(receipt).ok());
+    let bytes = bytes.ok_or_else(|| malformed("not base64"))?;
+    serde_json::from_slice(&bytes).map_err(|_| malformed("no JSON of packageName and purchaseToken"))
+}
+
+impl Stores {
+    /// Takes `receipt`, which is to be of `product` where that is given.
+    ///
+    /// # Errors
+    /// 400 where it is no purchase that counts here, 403 and 409 where it is not the caller's, 503 where a store is down.
+    pub(crate) async fn claim(
+        &self,
+        store: Store,
+        receipt: &str,
+        product: Option<&str>,
+        bringer: Bringer<'_>,
+    ) -> Result<Claimed> {
+        if receipt.len() > MAX_RECEIPT {
+            return Err(malformed("too long"));
+        }
+        match store {
+            Store::Ios => {
+                let apple = self.apple.as_ref().ok_or_else(|| not_set_up("the App Store"))?;
+                self.claim_line(apple, receipt, product, bringer).await
+            }
+            Store::Android => {
+                let google = self.google.as_ref().ok_or_else(|| not_set_up("Google Play"))?;
+                self.claim_token(google, receipt, product, bringer).await
+            }
+        }
+    }
+
+    async fn claim_line(
+        &self,
+        apple: &Apple,
+        receipt: &str,
+        product: Option<&str>,
+        bringer: Bringer<'_>,
+    ) -> Result<Claimed> {
+        let now = self.books.clock.now();
+        let (asked, proven) = match of_apple(receipt)? {
+            Receipt::Id(id) => (id.to_owned(), false),
+            Receipt::Signed(text) => (self.signed(apple, text, now).await?.transaction_id, true),
+            Receipt::Legacy(text) => {
+                let bought = apple.api.verify_receipt(text, now).await.map_err(of_receipt)?;
+                let wanted = |id: &str| product.map_or(self.books.catalogue.get(id).is_some(), |product| product == id);
+                let newest = bought.into_iter().filter(|it| wanted(&it.product_id)).max_by_key(|it| {
+                    (it.expires_date_ms.unwrap_or(i64::MAX), it.transaction_id.len(), it.transaction_id.clone())
+                });
+                let newest = newest.ok_or_else(|| refused("purchase_not_found", "No receipt info found"))?;
+                (newest.transaction_id, true)
+            }
+        };
+        let found = apple.api.purchase(&asked, now).await.map_err(of_receipt)?;
+        // The App Store may answer with another transaction of the same line.
+        let asked = found.transactions.iter().find(|it| it.transaction_id == asked).or(found.transactions.first());
+        let asked = asked.ok_or_else(|| Error::internal("the App Store's answer is of another transaction"))?;
+        let line =
+            Line::new(found.environment, &asked.original_transaction_id, &found.transactions, found.renewal.as_ref());
+        let products = line.snapshots.iter().map(|it| it.product_id.as_str());
+        let product = self.product(&asked.product_id, products, product)?;
+        let claim = match (proven, bringer.restore) {
+            (false, _) => Claim::Bare(bringer.user),
+            (true, true) => Claim::Restore(bringer.user, apple.policy),
+            (true, false) => Claim::Verify(bringer.user),
+        };
+        let folded = self.books.fold(&News::Line(line), claim, &self.by_app(bringer)).await?;
+        self.given(&folded, &product, now)
+    }
+
+    /// The transaction that a device signed for, where it is believed.
+    async fn signed(&self, apple: &Apple, text: &str, now: Timestamp) -> Result<appstore::Transaction> {
+        let known = apple.api.chains().known(now);
+        let mut refusal = Reason::Environment;
+        for verifier in apple.api.verifiers() {
+            match verifier.transaction(text, appstore::Source::Device, &known) {
+                Ok(verified) => {
+                    apple.api.chains().keep(verified.chains.clone(), now);
+                    // A responder need not know a leaf that has ended; the store's own word follows in any case.
+                    let lives = |chain: &&appstore::Chain| chain.window().until >= now.as_second();
+                    for chain in verified.chains.iter().filter(lives) {
+                        match apple.ocsp.check(&self.books.table, chain, apple.api.root(), now).await {
+                            Ok(()) => {}
+                            Err(ocsp::Outcome::Revoked) => {
+                                return Err(refused("receipt_refused", "Verification failed: certificate_revoked"));
+                            }
+                            Err(ocsp::Outcome::Later(error)) => return Err(error),
+                        }
+                    }
+                    return Ok(verified.value);
+                }
+                Err(refused) if refused.reason == Reason::Environment => {}
+                Err(refused) => refusal = refused.reason,
+            }
+        }
+        Err(of_signature(refusal))
+    }
+
+    /// The product that counts: the store's own. `asked` is what was bought, `others` what else the purchase was.
+    fn product<'a>(
+        &self,
+        asked: &str,
+        mut others: impl Iterator<Item = &'a str>,
+        said: Option<&str>,
+    ) -> Result<String> {
+        let known = |id: &str| self.books.catalogue.get(id).is_some();
+        match said {
+            Some(said) if !known(said) => Err(unknown_product(said)),
+            Some(said) if said == asked || others.any(|other| other == said) => Ok(said.to_owned()),
+            Some(_) if known(asked) => {
+                Err(refused("product_mismatch", "the receipt is of another product than product_id"))
+            }
+            None if known(asked) => Ok(asked.to_owned()),
+            _ => Err(unknown_product(asked)),
+        }
+    }
+
+    async fn claim_token(
+        &self,
+        google: &Google,
+        receipt: &str,
+        product: Option<&str>,
+        bringer: Bringer<'_>,
+    ) -> Result<Claimed> {
+        let receipt = of_google(receipt)?;
+        if receipt.package_name != google.package_name {
+            return Err(refused("package_mismatch", "the receipt is of another app"));
+        }
+        let token: PurchaseToken = receipt.purchase_token.parse().map_err(|_| malformed("no purchase token"))?;
+        if let Some(product) = product.filter(|product| self.books.catalogue.get(product).is_none()) {
+            return Err(unknown_product(product));
+        }
+        let kind = match product.and_then(|product| self.books.catalogue.get(product)).map(|product| product.kind) {
+            Some(ProductKind::OneTime) => Kind::OneTime,
+            _ => Kind::Subscription,
+        };
+        let check = |purchase: &Purchase| {
+            if purchase.test && !self.books.allow_sandbox {
+                return Err(refused("sandbox_not_allowed", "Sandbox receipt in production environment"));
+            }
+            self.product_of(purchase, product).map(|_| ())
+        };
+        let asking = Asking {
+            api: &google.api,
+            clock: &self.books.clock,
+            token: &token,
+            kind,
+            check: Some(&check),
+            voided: None,
+        };
+        let claim =
+            if bringer.restore { Claim::Restore(bringer.user, google.policy) } else { Claim::Verify(bringer.user) };
+        let folded = self.books.fold(&News::Token(asking), claim, &self.by_app(bringer)).await?;
+        // What is not acknowledged now stays due: the person has what they bought, and the next run does the rest.
+        if let Err(error) = self.acknowledge(google, &token, &folded).await {
+            let error = satchel_inbound::http::error::causes(&error);
+            tracing::warn!(%error, metric = "AcknowledgementLate", "a purchase could not be acknowledged at once");
+        }
+        let purchase = folded.row.facts.as_ref().map(|facts| &facts.purchase);
+        let product = purchase.map(|purchase| self.product_of(purchase, product)).transpose()?;
+        self.given(&folded, &product.unwrap_or_default(), self.books.clock.now())
+    }
+
+    fn product_of(&self, purchase: &Purchase, said: Option<&str>) -> Result<String> {
+        let mut lines = purchase.lines.iter().map(|line| line.product_id.as_str());
+        let known = lines.clone().find(|id| self.books.catalogue.get(id).is_some());
+        let asked = known.or_else(|| lines.next()).unwrap_or_default();
+        self.product(asked, purchase.lines.iter().map(|line| line.product_id.as_str()), said)
+    }
+
+    fn by_app(&self, bringer: Bringer<'_>) -> Cause<'static> {
+        Cause {
+            what: if bringer.restore { "restored" } else { "verified" }.to_owned(),
+            by: "app",
+            id: self.books.ids.next::<EventId>(),
+            at: self.books.clock.now().as_millisecond(),
+            event: None,
+            look_soon: false,
+        }
+    }
+
+    /// The add-on that `product` gives by what was folded.
+    fn given(&self, folded: &Folded, product: &str, now: Timestamp) -> Result<Claimed> {
+        let add_on = self.books.catalogue.add_on(product).ok_or_else(|| unknown_product(product))?;
+        let source = folded.sources.get(&add_on);
+        let entitlement = source.and_then(|source| best(add_on, [source], now.as_second()));
+        let entitlement = entitlement.ok_or_else(|| refused("purchase_not_found", "No receipt info found"))?;
+        Ok(Claimed { entitlement })
+    }
+}
+
+fn unknown_product(id: &str) -> Error {
+    let shown: String = id.chars().filter(|it| !it.is_control()).take(255).collect();
+    refused("unknown_product", format!("Unknown product ID: {shown}"))
+}

@@ -1,0 +1,146 @@
+//! The queue of store events: what was verified at the door is folded into what people may use; stores are asked how
+//! purchases stand.
+//!
+//! A message holds a key. It may come twice, late, or after its event was settled: then it does nothing. What fails is
+//! tried again by the queue, and what the queue gives up the hourly reconciling sends again.
+
+use std::sync::Arc;
+
+use satchel_domain::appstore::{self, Environment, NotificationType, Source, Verified};
+use satchel_domain::ids::{EventId, Id as _};
+use satchel_domain::playstore::{Body, Kind, Message as Push, PurchaseToken, RefundType, VoidedProduct};
+use satchel_domain::purchases::Store;
+use satchel_domain::purchases::owner::Claim;
+use satchel_domain::{Error, Result, Timestamp};
+use satchel_inbound::{Complaints, Entry, Env, batch};
+use satchel_store::purchases::{self, EventRow};
+
+use crate::app::{Apple, Google, Stores};
+use crate::fold::{Cause, Line, News, environment_name};
+use crate::message::Message;
+use crate::stores::ocsp;
+
+pub(crate) async fn build(env: &Env) -> Result<Entry, Complaints> {
+    let stores = Arc::new(Stores::from_env(env).await?);
+    Ok(Entry::event(move |event| {
+        let stores = Arc::clone(&stores);
+        batch::queue(event, move |message| {
+            let stores = Arc::clone(&stores);
+            async move { stores.handle(message).await }
+        })
+    }))
+}
+
+/// What a store calls an event, for the ledger.
+pub(crate) fn kind_of(notification: &appstore::Notification) -> String {
+    let subtype = notification.subtype.as_ref().map(|subtype| format!(".{}", subtype.as_str())).unwrap_or_default();
+    format!("{}{subtype}", notification.notification_type.as_str())
+}
+
+impl Stores {
+    async fn handle(&self, message: Message) -> Result<()> {
+        match message {
+            Message::Look { store, id, voided } => self.look(store, &id, voided).await,
+            Message::Event { store, id } => {
+                let event = purchases::event(&self.books.table, store, &id).await?;
+                // Settled before, or gone after 400 days.
+                let Some(event) = event.filter(|event| event.outcome.is_none()) else { return Ok(()) };
+                match (store, &self.apple, &self.google) {
+                    (Store::Ios, Some(apple), _) => self.apple_event(apple, &event).await,
+                    (Store::Android, _, Some(google)) => self.google_event(google, &event).await,
+                    _ => self.settle(&event, "store_not_configured").await,
+                }
+            }
+        }
+    }
+
+    async fn settle(&self, event: &EventRow, outcome: &str) -> Result<()> {
+        let now = self.books.clock.now().as_millisecond();
+        purchases::settle_alone(&self.books.table, event, outcome, now).await
+    }
+
+    /// The cause of what `event` changes: the same at every delivery.
+    fn cause<'a>(&self, event: &'a EventRow, by: &'static str) -> Result<Cause<'a>> {
+        let id = format!("{}{by}-{}", EventId::PREFIX, event.id).parse().map_err(Error::internal)?;
+        Ok(Cause { what: event.kind.clone(), by, id, at: event.said_at, event: Some(event), look_soon: false })
+    }
+
+    async fn apple_event(&self, apple: &Apple, event: &EventRow) -> Result<()> {
+        let received = Timestamp::from_millisecond(event.received_at).map_err(Error::internal)?;
+        let verified = match believed(apple, event, received) {
+            Ok(verified) => verified,
+            Err(reason) => {
+                // It was believed at the door, by other settings or another root.
+                tracing::error!(reason, metric = "StoreVerificationFailed", "a stored notification is not believed");
+                return self.settle(event, &format!("refused: {reason}")).await;
+            }
+        };
+        let now = self.books.clock.now();
+        // What our own call brought came over TLS from the store that signed it.
+        for chain in verified.chains.iter().filter(|_| !event.by_api) {
+            match apple.ocsp.check(&self.books.table, chain, apple.api.root(), now).await {
+                Ok(()) => {}
+                Err(ocsp::Outcome::Revoked) => return self.settle(event, "refused: certificate_revoked").await,
+                Err(ocsp::Outcome::Later(error)) => return Err(error),
+            }
+        }
+        let Some(transaction) = &verified.value.transaction else { return self.settle(event, "recorded").await };
+        let environment = environment_of(apple, event)?;
+        let renewal = verified.value.renewal.as_ref();
+        let line =
+            Line::new(environment, &transaction.original_transaction_id, std::slice::from_ref(transaction), renewal);
+        let kind = &verified.value.notification.notification_type;
+        let unknown = matches!(kind, NotificationType::Other(_));
+        let cause = Cause { look_soon: unknown, ..self.cause(event, "apple")? };
+        self.books.fold(&News::Line(line), Claim::Nobody, &cause).await.map(|_| ())
+    }
+
+    async fn google_event(&self, google: &Google, event: &EventRow) -> Result<()> {
+        let message = match google.push.message(event.body.as_bytes()) {
+            Ok(message) => message,
+            Err(reason) => {
+                tracing::error!(
+                    reason = reason.as_str(),
+                    metric = "StoreVerificationFailed",
+                    "a stored message is of no use"
+                );
+                return self.settle(event, &format!("refused: {}", reason.as_str())).await;
+            }
+        };
+        let Some((token, kind, voided)) = about(&message) else { return self.settle(event, "recorded").await };
+        self.look_at_token(google, token, kind, voided, &self.cause(event, "google")?).await
+    }
+}
+
+/// An order that was wholly voided, and when, Unix seconds.
+type VoidedOrder = (String, i64);
+
+/// The purchase that a message is about, and the order that it says was voided.
+fn about(message: &Push) -> Option<(&PurchaseToken, Kind, Option<VoidedOrder>)> {
+    match &message.body {
+        Body::Subscription { token, .. } => Some((token, Kind::Subscription, None)),
+        Body::OneTime { token, .. } => Some((token, Kind::OneTime, None)),
+        Body::Voided { token, order_id, refund_type, product_type } => {
+            let kind = if *product_type == VoidedProduct::OneTime { Kind::OneTime } else { Kind::Subscription };
+            let whole = !matches!(refund_type, RefundType::QuantityBasedPartial);
+            let voided = whole.then(|| (order_id.clone(), message.event_time.as_second()));
+            Some((token, kind, voided))
+        }
+        _ => None,
+    }
+}
+
+fn environment_of(apple: &Apple, event: &EventRow) -> Result<Environment> {
+    let mut environments = apple.api.verifiers().map(appstore::Verifier::environment);
+    let found = environments.find(|it| environment_name(*it) == event.environment);
+    found.ok_or_else(|| Error::internal("an event of an environment that does not count here any more"))
+}
+
+fn believed(apple: &Apple, event: &EventRow, received: Timestamp) -> Result<Verified<appstore::Event>, &'static str> {
+    let of_event = |verifier: &&appstore::Verifier| environment_name(verifier.environment()) == event.environment;
+    let Some(verifier) = apple.api.verifiers().find(of_event) else { return Err("environment") };
+    let known = apple.api.chains().known(received);
+    let source = if event.by_api { Source::Api } else { Source::Webhook { now: received } };
+    let verified = verifier.notification(&event.body, source, &known);
+    verified.map_err(|refused| refused.reason.as_str())
+}

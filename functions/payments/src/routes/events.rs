@@ -1,0 +1,41 @@
+//! An event of a store is taken in: put once, then its key is sent on (design: payments, Routes).
+
+use satchel_domain::Result;
+use satchel_domain::ids::is_id_within;
+use satchel_domain::refresh::hex;
+use satchel_inbound::http::error::causes;
+use satchel_store::purchases::{self, EventRow};
+use sha2::{Digest as _, Sha256};
+
+use crate::app::Stores;
+use crate::message::Message;
+
+/// Longest id of an event that stands in a key as it came, in characters.
+const MAX_ID: usize = 96;
+
+/// The store's id of an event as it stands in keys: a hash where it holds anything that a key must not.
+pub(crate) fn safe_id(id: &str) -> String {
+    if is_id_within(id, MAX_ID) { id.to_owned() } else { hex(&Sha256::digest(id)) }
+}
+
+impl Stores {
+    /// Puts `event` and sends its key to the worker. A duplicate that still waits is sent again; one that is settled is
+    /// not. What cannot be sent now, the hourly reconciling sends: it lies in the index of what is due.
+    ///
+    /// # Errors
+    /// 503 where it cannot be put.
+    pub(crate) async fn take_in(&self, event: &EventRow) -> Result<()> {
+        if !purchases::receive(&self.books.table, event).await? {
+            let known = purchases::event(&self.books.table, event.store, &event.id).await?;
+            if known.is_none_or(|known| known.outcome.is_some()) {
+                return Ok(());
+            }
+        }
+        let message = Message::Event { store: event.store, id: event.id.clone() };
+        if let Err(error) = self.events.send(&message).await {
+            let error = causes(&error);
+            tracing::warn!(%error, metric = "StoreEventNotQueued", "an event was stored and not queued; the reconciling sends it");
+        }
+        Ok(())
+    }
+}
