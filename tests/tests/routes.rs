@@ -56,6 +56,34 @@ async fn ask(stack: &Stack, method: &str, path: &str, token: Option<&str>) -> sa
 // ---------------------------------------------------------------------------------------------------------- drift
 
 #[test]
+fn every_operation_is_secured_by_a_scheme_that_is_described() {
+    let document = document();
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    for item in document["paths"].as_object().unwrap().values() {
+        for (method, operation) in item.as_object().unwrap() {
+            for wanted in operation["security"].as_array().into_iter().flatten() {
+                for name in wanted.as_object().unwrap().keys() {
+                    assert!(schemes.contains_key(name), "{method} {}: no scheme `{name}`", operation["operationId"]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_two_families_mean_two_things_by_one_schema() {
+    let mut named: std::collections::BTreeMap<String, Value> = std::collections::BTreeMap::new();
+    for part in satchel_local::openapi::parts() {
+        let part = serde_json::to_value(part).unwrap();
+        for (name, schema) in part["components"]["schemas"].as_object().into_iter().flatten() {
+            let known = named.entry(name.clone()).or_insert_with(|| schema.clone());
+            assert_eq!(known, schema, "`{name}`: the merged document has the first, and an answer is described by the other");
+        }
+    }
+    assert!(named.len() > 50, "the parts have no schemas");
+}
+
+#[test]
 fn the_document_in_the_repository_is_what_the_code_says() {
     let kept: Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
     assert!(kept == document(), "docs/openapi.json is not what the code says: `make openapi`");

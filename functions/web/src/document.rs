@@ -97,6 +97,11 @@ fn components() -> Components {
         .bearer_format("JWT")
         .description(Some("Access token of a sign-in or of `/auth/token`: a JWT signed with ES256, 15 minutes"))
         .build();
+    let push = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("OpenID Connect token by which Google Cloud Pub/Sub says that a push is our subscription's"))
+        .build();
     let scopes = Scopes::from_iter([
         ("admin", "Defaults and broadcast"),
         ("portal:write", "Portal records and customer links"),
@@ -109,6 +114,7 @@ fn components() -> Components {
     );
     let mut components = Components::new();
     components.add_security_scheme("access_token", SecurityScheme::Http(token));
+    components.add_security_scheme("google_push", SecurityScheme::Http(push));
     components.add_security_scheme("client_credentials", SecurityScheme::OAuth2(services));
     components.schemas.insert(Problem::name().into_owned(), Problem::schema());
     components.schemas.insert(WrongField::name().into_owned(), WrongField::schema());

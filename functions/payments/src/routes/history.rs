@@ -58,11 +58,13 @@ pub(crate) struct ChangeOut {
 
 /// Changes, newest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct HistoryOut {
+pub(crate) struct LedgerOut {
     /// The page.
     changes: Vec<ChangeOut>,
     /// Asks for the next page; null after the last.
     next_cursor: Option<String>,
+    /// Whether there is a next page.
+    has_more: bool,
 }
 
 impl From<LedgerRow> for ChangeOut {
@@ -101,7 +103,7 @@ fn place(user: &UserId, cursor: &str) -> Result<Key> {
     security(("access_token" = [])),
     params(PageIn),
     responses(
-        (status = 200, description = "A page", body = HistoryOut),
+        (status = 200, description = "A page", body = LedgerOut),
         (status = 400, description = "`invalid_cursor`", body = satchel_inbound::http::Problem, content_type = "application/problem+json"),
     )
 )]
@@ -109,15 +111,17 @@ pub(crate) async fn list(
     State(app): State<App>,
     caller: Caller,
     Params(page): Params<PageIn>,
-) -> ApiResult<Json<HistoryOut>> {
+) -> ApiResult<Json<LedgerOut>> {
     let limit = page.limit.unwrap_or(50);
     if !(1..=100).contains(&limit) {
         return Err(Error::invalid("limit", "must be 1 to 100").into());
     }
     let after = page.cursor.as_deref().map(|cursor| place(&caller.user, cursor)).transpose()?;
     let found = entitlements::history(&app.entitlements, &caller.user, after, limit).await?;
-    Ok(Json(HistoryOut {
+    let next_cursor = found.next.map(|key| URL_SAFE_NO_PAD.encode(key.sk));
+    Ok(Json(LedgerOut {
         changes: found.rows.into_iter().map(ChangeOut::from).collect(),
-        next_cursor: found.next.map(|key| URL_SAFE_NO_PAD.encode(key.sk)),
+        has_more: next_cursor.is_some(),
+        next_cursor,
     }))
 }
