@@ -10,6 +10,7 @@ pub mod access;
 pub mod account;
 pub mod appstore;
 pub mod client;
+mod closed;
 pub mod devices;
 pub mod entitlements;
 pub mod error;

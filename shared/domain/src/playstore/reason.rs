@@ -2,60 +2,43 @@
 
 use std::fmt;
 
-macro_rules! reasons {
-    ($($variant:ident = $text:literal $doc:literal)*) => {
-        /// Why a push is refused; one variant a refusal.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Reason {
-            $(#[doc = $doc] $variant,)*
-        }
+use crate::closed::closed_list;
 
-        impl Reason {
-            /// Every reason.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The reason's stable name, for logs, metrics and the code of a problem.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)*
-                }
-            }
-        }
-    };
-}
-
-reasons! {
-    TokenTooLong = "token_too_long" "A bearer token longer than [`crate::identity::MAX_TOKEN_BYTES`]."
-    TokenSegments = "token_segments" "Not exactly three segments (RFC 7515, 7.1)."
-    TokenEncoding = "token_encoding" "A segment that is not base64url without padding (RFC 7515, 2)."
-    TokenHeader = "token_header" "The header is no JSON object, or a member of it stands twice (RFC 7515, 4)."
-    TokenCritical = "token_critical" "The header has `crit` or `b64`: no extension is understood (RFC 7515, 4.1.11)."
-    Algorithm = "algorithm" "`alg` is not exactly `RS256`."
-    KeyMissing = "key_missing" "The header names no key."
-    KeyUnknown = "key_unknown" "The issuer publishes no key of that name."
-    Signature = "signature" "The signature is not the key's over this header and these claims."
-    Claims = "claims" "A required claim is absent, or one is not of its type."
-    Issuer = "issuer" "Of another issuer than Google."
-    Audience = "audience" "For another audience, or for another one besides."
-    Expired = "expired" "It has expired."
-    IssuedAhead = "issued_ahead" "Made, or valid from, a time to come."
-    Email = "email" "Of another service account than the one our push acts as."
-    EmailUnverified = "email_unverified" "Google does not answer for the address: `email_verified` is not the boolean `true`."
-    BodyTooLong = "body_too_long" "A body longer than [`super::MAX_BODY_BYTES`]."
-    BodyNotJson = "body_not_json" "The body is no JSON object."
-    Envelope = "envelope" "A member of Pub/Sub's envelope is absent, or not of its type."
-    MessageId = "message_id" "No message id, two that differ, or one that cannot be part of a key."
-    Subscription = "subscription" "From another Pub/Sub subscription."
-    DataMissing = "data_missing" "A message without data."
-    DataEncoding = "data_encoding" "The data is not standard base64."
-    DataNotJson = "data_not_json" "The data is no JSON object."
-    Package = "package" "About another app."
-    EventTime = "event_time" "`eventTimeMillis` is no text of digits, or no time."
-    NoNotification = "no_notification" "None of the kinds of notification."
-    TwoNotifications = "two_notifications" "More than one kind of notification."
-    NotificationShape = "notification_shape" "A member of the notification is absent, or not of its type."
-    PurchaseToken = "purchase_token" "A purchase token that cannot be one."
-    OrderId = "order_id" "An order id that cannot be one."
+closed_list! {
+    /// Why a push is refused; one variant a refusal.
+    Reason {
+        TokenTooLong = "token_too_long" "A bearer token longer than [`crate::identity::MAX_TOKEN_BYTES`]."
+        TokenSegments = "token_segments" "Not exactly three segments (RFC 7515, 7.1)."
+        TokenEncoding = "token_encoding" "A segment that is not base64url without padding (RFC 7515, 2)."
+        TokenHeader = "token_header" "The header is no JSON object, or a member of it stands twice (RFC 7515, 4)."
+        TokenCritical = "token_critical" "The header has `crit` or `b64`: no extension is understood (RFC 7515, 4.1.11)."
+        Algorithm = "algorithm" "`alg` is not exactly `RS256`."
+        KeyMissing = "key_missing" "The header names no key."
+        KeyUnknown = "key_unknown" "The issuer publishes no key of that name."
+        Signature = "signature" "The signature is not the key's over this header and these claims."
+        Claims = "claims" "A required claim is absent, or one is not of its type."
+        Issuer = "issuer" "Of another issuer than Google."
+        Audience = "audience" "For another audience, or for another one besides."
+        Expired = "expired" "It has expired."
+        IssuedAhead = "issued_ahead" "Made, or valid from, a time to come."
+        Email = "email" "Of another service account than the one our push acts as."
+        EmailUnverified = "email_unverified" "Google does not answer for the address: `email_verified` is not the boolean `true`."
+        BodyTooLong = "body_too_long" "A body longer than [`super::MAX_BODY_BYTES`]."
+        BodyNotJson = "body_not_json" "The body is no JSON object."
+        Envelope = "envelope" "A member of Pub/Sub's envelope is absent, or not of its type."
+        MessageId = "message_id" "No message id, two that differ, or one that cannot be part of a key."
+        Subscription = "subscription" "From another Pub/Sub subscription."
+        DataMissing = "data_missing" "A message without data."
+        DataEncoding = "data_encoding" "The data is not standard base64."
+        DataNotJson = "data_not_json" "The data is no JSON object."
+        Package = "package" "About another app."
+        EventTime = "event_time" "`eventTimeMillis` is no text of digits, or no time."
+        NoNotification = "no_notification" "None of the kinds of notification."
+        TwoNotifications = "two_notifications" "More than one kind of notification."
+        NotificationShape = "notification_shape" "A member of the notification is absent, or not of its type."
+        PurchaseToken = "purchase_token" "A purchase token that cannot be one."
+        OrderId = "order_id" "An order id that cannot be one."
+    }
 }
 
 impl Reason {

@@ -2,52 +2,35 @@
 
 use std::fmt;
 
-macro_rules! errors {
-    ($($variant:ident = $text:literal $doc:literal)*) => {
-        /// Why an answer is not accepted.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum OcspError {
-            $(#[doc = $doc] $variant,)*
-        }
+use crate::closed::closed_list;
 
-        impl OcspError {
-            /// Every error.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The error's stable name, for logs.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)*
-                }
-            }
-        }
-    };
-}
-
-errors! {
-    Revoked = "revoked" "The issuer took the certificate back: nothing that it signed is to be believed."
-    Unknown = "unknown" "The responder does not know the certificate."
-    Chain = "chain" "The chain is none of the root's: a fault of ours."
-    TooLong = "too_long" "Longer than [`super::MAX_BYTES`]."
-    Malformed = "malformed" "No OCSPResponse in DER, or with something behind it."
-    MalformedRequest = "malformed_request" "The responder could not read the request."
-    InternalError = "internal_error" "The responder failed."
-    TryLater = "try_later" "The responder is busy."
-    SignatureRequired = "signature_required" "The responder answers signed requests only."
-    Unauthorized = "unauthorized" "The responder does not answer for this issuer, or not to us (RFC 5019, 2.2.3)."
-    ResponseType = "response_type" "No basic response."
-    Critical = "critical" "A critical extension: none of them is understood."
-    OtherCertificate = "other_certificate" "Nothing in it is about the certificate that was asked for."
-    Ambiguous = "ambiguous" "It speaks of the certificate more than once."
-    ResponderUnknown = "responder_unknown" "Signed by somebody who is not the issuer and whose certificate is not sent."
-    ResponderCertificate = "responder_certificate" "The responder's certificate cannot be read, or is a CA's."
-    ResponderPurpose = "responder_purpose" "The responder's certificate is not for signing such answers."
-    ResponderTime = "responder_time" "The responder's certificate is not valid now."
-    ResponderIssuer = "responder_issuer" "Somebody else than the issuer appointed the responder."
-    Algorithm = "algorithm" "Signed by an algorithm that is not accepted, or that does not fit the key."
-    Signature = "signature" "The signature is not the responder's over this answer."
-    Early = "early" "From a time to come."
-    Stale = "stale" "Newer information is due."
+closed_list! {
+    /// Why an answer is not accepted.
+    OcspError {
+        Revoked = "revoked" "The issuer took the certificate back: nothing that it signed is to be believed."
+        Unknown = "unknown" "The responder does not know the certificate."
+        Chain = "chain" "The chain is none of the root's: a fault of ours."
+        TooLong = "too_long" "Longer than [`super::MAX_BYTES`]."
+        Malformed = "malformed" "No OCSPResponse in DER, or with something behind it."
+        MalformedRequest = "malformed_request" "The responder could not read the request."
+        InternalError = "internal_error" "The responder failed."
+        TryLater = "try_later" "The responder is busy."
+        SignatureRequired = "signature_required" "The responder answers signed requests only."
+        Unauthorized = "unauthorized" "The responder does not answer for this issuer, or not to us (RFC 5019, 2.2.3)."
+        ResponseType = "response_type" "No basic response."
+        Critical = "critical" "A critical extension: none of them is understood."
+        OtherCertificate = "other_certificate" "Nothing in it is about the certificate that was asked for."
+        Ambiguous = "ambiguous" "It speaks of the certificate more than once."
+        ResponderUnknown = "responder_unknown" "Signed by somebody who is not the issuer and whose certificate is not sent."
+        ResponderCertificate = "responder_certificate" "The responder's certificate cannot be read, or is a CA's."
+        ResponderPurpose = "responder_purpose" "The responder's certificate is not for signing such answers."
+        ResponderTime = "responder_time" "The responder's certificate is not valid now."
+        ResponderIssuer = "responder_issuer" "Somebody else than the issuer appointed the responder."
+        Algorithm = "algorithm" "Signed by an algorithm that is not accepted, or that does not fit the key."
+        Signature = "signature" "The signature is not the responder's over this answer."
+        Early = "early" "From a time to come."
+        Stale = "stale" "Newer information is due."
+    }
 }
 
 impl OcspError {
