@@ -77,7 +77,10 @@ fn no_two_families_mean_two_things_by_one_schema() {
         let part = serde_json::to_value(part).unwrap();
         for (name, schema) in part["components"]["schemas"].as_object().into_iter().flatten() {
             let known = named.entry(name.clone()).or_insert_with(|| schema.clone());
-            assert_eq!(known, schema, "`{name}`: the merged document has the first, and an answer is described by the other");
+            assert_eq!(
+                known, schema,
+                "`{name}`: the merged document has the first, and an answer is described by the other"
+            );
         }
     }
     assert!(named.len() > 50, "the parts have no schemas");

@@ -1,9 +1,7 @@
 //! Limits of this family, by address, account and session.
 
-use std::time::Duration;
-
 use satchel_domain::limits::Limit;
-use satchel_domain::{Error, Result, Timestamp};
+use satchel_domain::{Result, Timestamp};
 use satchel_inbound::env::Reader;
 use satchel_store::{Table, limits};
 
@@ -38,24 +36,10 @@ impl Limits {
     }
 }
 
-/// A limit that takes longer to count than this is not counted: two of them stand before a sign-in.
-const PATIENCE: Duration = Duration::from_millis(1_000);
-
-/// Counts one of `subject`. A limiter that cannot count lets everybody through, and says so: a limit protects people from
-/// guessing and us from load, and neither is served by locking everybody out.
+/// Counts one of `subject`.
 ///
 /// # Errors
 /// 429 with what is left of the window.
 pub(crate) async fn count(accounts: &Table, limit: &Limit, subject: &str, now: Timestamp) -> Result<()> {
-    let counted = tokio::time::timeout(PATIENCE, limits::count(accounts, limit, subject, now)).await;
-    match counted.unwrap_or_else(|_| Err(Error::unavailable(format!("not counted in {PATIENCE:?}")))) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(limit.refuse(now)),
-        Err(error @ Error::Unavailable { .. }) => {
-            let error = satchel_inbound::http::error::causes(&error);
-            tracing::warn!(limit = limit.kind, %error, metric = "LimiterUnavailable", "a limit could not be counted");
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
+    limits::enforce(accounts, limit, subject, 1, now).await
 }

@@ -12,6 +12,7 @@ use satchel_outbound::Queue;
 use satchel_store::Table;
 
 use crate::fold::Books;
+use crate::limits::Limits;
 use crate::stores::apple::AppleApi;
 use crate::stores::google::{PlayApi, PushKeys};
 use crate::stores::ocsp::Ocsp;
@@ -21,6 +22,7 @@ use crate::stores::ocsp::Ocsp;
 pub struct App {
     pub(crate) core: Core,
     pub(crate) entitlements: Table,
+    pub(crate) limits: Limits,
     pub(crate) stores: Arc<Stores>,
 }
 
@@ -60,8 +62,9 @@ impl App {
     /// # Errors
     /// All complaints about them.
     pub(crate) async fn from_env(env: &Env) -> Result<Self, Complaints> {
-        let (core, stores) = both(Core::from_env(env), Stores::from_env(env).await)?;
-        Ok(Self { core, entitlements: stores.books.table.clone(), stores: Arc::new(stores) })
+        let core = both(Core::from_env(env), env.settings.read(Limits::from_settings));
+        let ((core, limits), stores) = both(core, Stores::from_env(env).await)?;
+        Ok(Self { core, entitlements: stores.books.table.clone(), limits, stores: Arc::new(stores) })
     }
 }
 
@@ -122,7 +125,7 @@ impl Stores {
                         settings.text("GOOGLE_PUSH_SUBSCRIPTION"),
                     );
                     let push = Push::new(audience, email, subscription, &package_name)
-                        .map_err(|error| settings.complain(format!("GOOGLE_PUSH_…: {error}")))
+                        .map_err(|error| settings.complain(format!("GOOGLE_PUSH_AUDIENCE, GOOGLE_PUSH_EMAIL, GOOGLE_PUSH_SUBSCRIPTION, GOOGLE_PACKAGE_NAME: {error}")))
                         .ok();
                     (push, PushKeys::from_settings(settings, env.http.clone()), package_name)
                 })?;

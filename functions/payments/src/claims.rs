@@ -8,24 +8,31 @@
 //! | a transaction id, a number one can guess | nothing: refreshes what is the caller's, or takes what names the caller | App Store Server API |
 //! | a Google purchase token | by being known | Google Play Developer API |
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use satchel_domain::appstore::{self, MAX_BYTES, Reason};
-use satchel_domain::entitlements::{Entitlement, best};
+use satchel_domain::entitlements::{Entitlement, account_of_store_token, best};
 use satchel_domain::ids::{EventId, UserId};
 use satchel_domain::playstore::{Kind, Purchase, PurchaseToken};
-use satchel_domain::purchases::owner::Claim;
-use satchel_domain::purchases::{ProductKind, Store};
+use satchel_domain::purchases::owner::{Claim, proof_required};
+use satchel_domain::purchases::{Chain, ProductKind, Store};
 use satchel_domain::{Error, Result, Timestamp};
+use satchel_store::purchases::{self, apple_id};
 use serde::Deserialize;
 
 use crate::app::{Apple, Google, Stores};
 use crate::fold::{Asking, Cause, Folded, Line, News, refused};
-use crate::stores::ocsp;
+use crate::stores::apple::Fetched;
+use crate::stores::receipt::LegacyTransaction;
+use crate::stores::{StoreError, ocsp};
 use crate::trouble::{not_set_up, of_receipt, of_signature};
 
 /// Longest receipt that is looked at, in bytes: a legacy receipt holds every purchase there ever was.
 pub(crate) const MAX_RECEIPT: usize = 1024 * 1024;
+/// Most purchases of one legacy receipt that a restore brings.
+const MAX_LINES: usize = 20;
 
 /// Who brings a receipt, and what for.
 #[derive(Clone, Copy)]
@@ -65,6 +72,22 @@ fn of_apple(receipt: &str) -> Result<Receipt<'_>> {
     } else {
         Err(malformed("neither a signed transaction, an id nor base64"))
     }
+}
+
+/// A transaction to ask for, in one environment where that is proven.
+struct Asked<'a> {
+    id: &'a str,
+    environment: Option<appstore::Environment>,
+}
+
+/// The product of the transaction `id` that was asked for, and its line.
+fn line_of(found: &Fetched, id: &str) -> Result<(String, Line)> {
+    // The App Store may answer with another transaction of the same line.
+    let asked = found.transactions.iter().find(|it| it.transaction_id == id).or(found.transactions.first());
+    let asked = asked.ok_or_else(|| Error::internal("the App Store's answer is of no transaction"))?;
+    let line =
+        Line::new(found.environment, &asked.original_transaction_id, &found.transactions, found.renewal.as_ref());
+    Ok((asked.product_id.clone(), line))
 }
 
 /// What an Android app sends.
@@ -117,38 +140,121 @@ impl Stores {
         bringer: Bringer<'_>,
     ) -> Result<Claimed> {
         let now = self.books.clock.now();
-        let (asked, proven) = match of_apple(receipt)? {
-            Receipt::Id(id) => (id.to_owned(), false),
-            Receipt::Signed(text) => (self.signed(apple, text, now).await?.transaction_id, true),
-            Receipt::Legacy(text) => {
-                let bought = apple.api.verify_receipt(text, now).await.map_err(of_receipt)?;
-                let wanted = |id: &str| product.map_or(self.books.catalogue.get(id).is_some(), |product| product == id);
-                let newest = bought.into_iter().filter(|it| wanted(&it.product_id)).max_by_key(|it| {
-                    (it.expires_date_ms.unwrap_or(i64::MAX), it.transaction_id.len(), it.transaction_id.clone())
-                });
-                let newest = newest.ok_or_else(|| refused("purchase_not_found", "No receipt info found"))?;
-                (newest.transaction_id, true)
+        match of_apple(receipt)? {
+            Receipt::Id(id) => self.claim_bare(apple, id, product, bringer).await,
+            Receipt::Signed(text) => {
+                let (transaction, environment) = self.signed(apple, text, now).await?;
+                let asked = Asked { id: &transaction.transaction_id, environment: Some(environment) };
+                self.claim_transaction(apple, asked, product, bringer).await
             }
+            Receipt::Legacy(text) => self.claim_legacy(apple, text, product, bringer).await,
+        }
+    }
+
+    /// A bare id proves nothing, so it is told nothing: not whether there is such a purchase, nor of what it is.
+    async fn claim_bare(
+        &self,
+        apple: &Apple,
+        id: &str,
+        product: Option<&str>,
+        bringer: Bringer<'_>,
+    ) -> Result<Claimed> {
+        let now = self.books.clock.now();
+        let found = match apple.api.purchase(id, None, now).await {
+            Ok(found) => found,
+            Err(StoreError::NotFound | StoreError::Refused(_)) => return Err(proof_required()),
+            Err(error) => return Err(of_receipt(error)),
         };
-        let found = apple.api.purchase(&asked, now).await.map_err(of_receipt)?;
-        // The App Store may answer with another transaction of the same line.
-        let asked = found.transactions.iter().find(|it| it.transaction_id == asked).or(found.transactions.first());
-        let asked = asked.ok_or_else(|| Error::internal("the App Store's answer is of another transaction"))?;
-        let line =
-            Line::new(found.environment, &asked.original_transaction_id, &found.transactions, found.renewal.as_ref());
-        let products = line.snapshots.iter().map(|it| it.product_id.as_str());
-        let product = self.product(&asked.product_id, products, product)?;
-        let claim = match (proven, bringer.restore) {
-            (false, _) => Claim::Bare(bringer.user),
-            (true, true) => Claim::Restore(bringer.user, apple.policy),
-            (true, false) => Claim::Verify(bringer.user),
+        let (asked, line) = line_of(&found, id)?;
+        let chain = {
+            let mut chain = Chain::default();
+            for snapshot in &line.snapshots {
+                chain.learn(snapshot.clone());
+            }
+            chain
         };
+        let names_caller =
+            chain.account_token().and_then(account_of_store_token).is_some_and(|named| named == *bringer.user);
+        if !names_caller {
+            let known =
+                purchases::get(&self.books.table, Store::Ios, &apple_id(line.environment, &line.original)).await?;
+            if known.and_then(|row| row.owner).as_ref() != Some(bringer.user) {
+                return Err(proof_required());
+            }
+        }
+        let product = self.product(&asked, line.snapshots.iter().map(|it| it.product_id.as_str()), product)?;
+        let folded = self.books.fold(&News::Line(line), Claim::Bare(bringer.user), &self.by_app(bringer)).await?;
+        self.given(&folded, &product, now)
+    }
+
+    async fn claim_transaction(
+        &self,
+        apple: &Apple,
+        Asked { id, environment }: Asked<'_>,
+        product: Option<&str>,
+        bringer: Bringer<'_>,
+    ) -> Result<Claimed> {
+        let now = self.books.clock.now();
+        let found = apple.api.purchase(id, environment, now).await.map_err(of_receipt)?;
+        let (asked, line) = line_of(&found, id)?;
+        let product = self.product(&asked, line.snapshots.iter().map(|it| it.product_id.as_str()), product)?;
+        let claim =
+            if bringer.restore { Claim::Restore(bringer.user, apple.policy) } else { Claim::Verify(bringer.user) };
         let folded = self.books.fold(&News::Line(line), claim, &self.by_app(bringer)).await?;
         self.given(&folded, &product, now)
     }
 
+    /// A legacy receipt holds everything that was ever bought: a verify takes what it is for, a restore all of it.
+    async fn claim_legacy(
+        &self,
+        apple: &Apple,
+        receipt: &str,
+        product: Option<&str>,
+        bringer: Bringer<'_>,
+    ) -> Result<Claimed> {
+        let bought = apple.api.verify_receipt(receipt, self.books.clock.now()).await.map_err(of_receipt)?;
+        let wanted = |id: &str| product.map_or(self.books.catalogue.get(id).is_some(), |product| product == id);
+        let mut newest: BTreeMap<String, LegacyTransaction> = BTreeMap::new();
+        let place = |it: &LegacyTransaction| {
+            (it.expires_date_ms.unwrap_or(i64::MAX), it.transaction_id.len(), it.transaction_id.clone())
+        };
+        for it in bought.into_iter().filter(|it| wanted(&it.product_id)) {
+            match newest.get(&it.original_transaction_id) {
+                Some(known) if place(known) >= place(&it) => {}
+                _ => {
+                    newest.insert(it.original_transaction_id.clone(), it);
+                }
+            }
+        }
+        let mut lines: Vec<LegacyTransaction> = newest.into_values().collect();
+        lines.sort_by_key(|it| std::cmp::Reverse(place(it)));
+        lines.truncate(if bringer.restore { MAX_LINES } else { 1 });
+        let mut outcome = Err(refused("purchase_not_found", "No receipt info found"));
+        for it in lines {
+            let asked = Asked { id: &it.transaction_id, environment: Some(it.environment) };
+            match self.claim_transaction(apple, asked, product, bringer).await {
+                // The one that gives access is the one to tell of.
+                Ok(claimed) => {
+                    let better = |known: &Claimed| !known.entitlement.is_active && claimed.entitlement.is_active;
+                    if outcome.as_ref().map_or(true, better) {
+                        outcome = Ok(claimed);
+                    }
+                }
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) if outcome.is_err() => outcome = Err(error),
+                Err(_) => {}
+            }
+        }
+        outcome
+    }
+
     /// The transaction that a device signed for, where it is believed.
-    async fn signed(&self, apple: &Apple, text: &str, now: Timestamp) -> Result<appstore::Transaction> {
+    async fn signed(
+        &self,
+        apple: &Apple,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<(appstore::Transaction, appstore::Environment)> {
         let known = apple.api.chains().known(now);
         let mut refusal = Reason::Environment;
         for verifier in apple.api.verifiers() {
@@ -166,7 +272,7 @@ impl Stores {
                             Err(ocsp::Outcome::Later(error)) => return Err(error),
                         }
                     }
-                    return Ok(verified.value);
+                    return Ok((verified.value, verifier.environment()));
                 }
                 Err(refused) if refused.reason == Reason::Environment => {}
                 Err(refused) => refusal = refused.reason,

@@ -28,11 +28,13 @@ use crate::app::{Apple, Stores};
 use crate::fold::environment_name;
 use crate::message::Message;
 use crate::on_store_event::kind_of;
-use crate::routes::events::safe_id;
+use crate::routes::events::{safe_id, unread};
 use crate::trouble::of_look;
 
 /// After so long a run stops, well before the function's time-out of 5 minutes.
 const LONGEST: Duration = Duration::from_secs(200);
+/// Each store's list gets so much of it, at most.
+const STORE: Duration = Duration::from_secs(50);
 /// How far back the first run reads a store's list, in milliseconds; both keep at least 30 days.
 const FIRST: i64 = 29 * DAY * 1_000;
 /// Spans overlap by so much, in milliseconds: a store's list may lag behind what happened.
@@ -69,18 +71,21 @@ struct Span {
 
 impl Stores {
     async fn reconcile(&self) -> Result<Value, BoxError> {
-        let stop = tokio::time::Instant::now() + LONGEST;
+        let begun = tokio::time::Instant::now();
         let mut tally = Tally::default();
         let mut failures = Vec::new();
-        // One that fails does not keep the others from being done.
+        // One that fails does not keep the others from being done, and the longest comes last.
         let steps = [
-            ("due", self.due(stop, &mut tally).await),
-            ("history", self.history(stop, &mut tally).await),
-            ("voided", self.voided(stop, &mut tally).await),
+            ("history", self.history(begun + STORE, &mut tally).await),
+            ("voided", self.voided(begun + STORE * 2, &mut tally).await),
+            ("due", self.due(begun + LONGEST, &mut tally).await),
         ];
         for (step, outcome) in steps {
-            if let Err(error) = outcome {
-                tracing::error!(step, error = %causes(&error), metric = "ReconcileStepFailed", "a step of the reconciling failed");
+            let Err(error) = outcome else { continue };
+            let error = causes(&error);
+            tracing::error!(step, %error, metric = "ReconcileStepFailed", "a step of the reconciling failed");
+            // A store that is down is asked again by the next run; to run again at once would queue everything anew.
+            if step == "due" {
                 failures.push(step);
             }
         }
@@ -95,7 +100,9 @@ impl Stores {
 
     async fn due(&self, stop: tokio::time::Instant, tally: &mut Tally) -> Result<()> {
         let now = self.books.clock.now().as_millisecond();
-        for shard in 0..DUE_SHARDS {
+        // Each run begins with another shard, so that a run that is cut off does not always leave the same ones.
+        let first = u8::try_from((now / 3_600_000).rem_euclid(i64::from(DUE_SHARDS))).unwrap_or(0);
+        for shard in (0..DUE_SHARDS).map(|shard| (first + shard) % DUE_SHARDS) {
             let mut after = None;
             loop {
                 let (found, next) = purchases::due(&self.books.table, shard, now, after).await?;
@@ -191,11 +198,10 @@ impl Stores {
             Some((verified, environment_name(verifier.environment())))
         });
         let Some((verified, environment)) = believed else {
-            tracing::error!(
-                metric = "StoreVerificationFailed",
-                "a notification of the store's history is not believed"
-            );
-            return Ok(false);
+            // Kept and tried again: our settings may be wrong, or our code older than the store's.
+            tracing::error!(metric = "StoreEventUnread", "a notification of the store's history is not believed");
+            let event = EventRow { by_api: true, ..unread(text, now) };
+            return purchases::receive(&self.books.table, &event).await;
         };
         apple.api.chains().keep(verified.chains, now);
         let notification = &verified.value.notification;

@@ -5,6 +5,7 @@ mod app;
 mod claims;
 mod every_hour_reconcile;
 mod fold;
+mod limits;
 mod looks;
 mod message;
 mod on_account_erased;

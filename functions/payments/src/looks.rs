@@ -1,5 +1,6 @@
 //! A store is asked how a purchase stands, and a purchase is acknowledged once what it gives is written down.
 
+use satchel_domain::appstore::Verifier;
 use satchel_domain::entitlements::Status;
 use satchel_domain::ids::EventId;
 use satchel_domain::playstore::{Kind, PurchaseToken};
@@ -9,7 +10,7 @@ use satchel_domain::{Error, Result};
 use satchel_store::purchases::{self, Loaded, PurchaseRow};
 
 use crate::app::{Apple, Google, Stores};
-use crate::fold::{Asking, Cause, Folded, Line, News};
+use crate::fold::{Asking, Cause, Folded, Line, News, environment_name, must_acknowledge};
 use crate::stores::StoreError;
 use crate::trouble;
 
@@ -28,10 +29,35 @@ impl Stores {
     /// # Errors
     /// 503 where the store or a table is in the way.
     pub(crate) async fn look(&self, store: Store, id: &str, voided: Option<(String, i64)>) -> Result<()> {
+        let Some(row) = purchases::get(&self.books.table, store, id).await? else { return Ok(()) };
+        let now = self.books.clock.now();
+        if voided.is_none() && row.due_at.is_none_or(|due| due > now.as_millisecond()) {
+            // Sent twice, or looked at meanwhile.
+            return Ok(());
+        }
+        let lost = voided.is_some();
+        match self.ask(store, row, voided).await {
+            // It stays due: the next run sends it again, and a store that is down costs nothing but time.
+            Err(error) if error.is_transient() && !lost => {
+                let error = satchel_inbound::http::error::causes(&error);
+                tracing::warn!(%error, metric = "LookLate", "a purchase could not be looked at now");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn ask(&self, store: Store, row: PurchaseRow, voided: Option<(String, i64)>) -> Result<()> {
+        let id = row.id.clone();
         match (store, &self.apple, &self.google) {
-            (Store::Ios, Some(apple), _) => self.look_at_line(apple, id).await,
+            (Store::Ios, Some(_), _) if !self.books.counts(&row) => {
+                // Its environment counted once: nothing new is known of it, and it gives nothing any more.
+                let Some(original) = row.original_transaction_id else { return Ok(()) };
+                let line = Line { environment: "sandbox", original, snapshots: Vec::new(), renewal: None };
+                self.books.fold(&News::Line(line), Claim::Nobody, &self.by_ourselves()).await.map(|_| ())
+            }
+            (Store::Ios, Some(apple), _) => self.look_at_line(apple, &id).await,
             (Store::Android, _, Some(google)) => {
-                let Some(row) = purchases::get(&self.books.table, store, id).await? else { return Ok(()) };
                 let Some(token) = row.purchase_token.as_ref().and_then(|token| token.parse().ok()) else {
                     return Err(Error::internal("a Google Play purchase without a token"));
                 };
@@ -58,7 +84,9 @@ impl Stores {
         let Some(loaded) = purchases::load(&self.books.table, Store::Ios, id).await? else { return Ok(()) };
         let newest = loaded.chain().newest(None, &self.books.catalogue).map(|it| it.transaction_id.clone());
         let Some(asked) = newest.or_else(|| loaded.row.original_transaction_id.clone()) else { return Ok(()) };
-        let found = match apple.api.purchase(&asked, self.books.clock.now()).await {
+        let mut environments = apple.api.verifiers().map(Verifier::environment);
+        let environment = environments.find(|it| environment_name(*it) == loaded.row.environment);
+        let found = match apple.api.purchase(&asked, environment, self.books.clock.now()).await {
             Ok(found) => found,
             Err(StoreError::NotFound) => {
                 tracing::warn!(
@@ -114,18 +142,17 @@ impl Stores {
     /// # Errors
     /// 503 where the store or a table is in the way; the purchase stays due.
     pub(crate) async fn acknowledge(&self, google: &Google, token: &PurchaseToken, folded: &Folded) -> Result<()> {
-        let Some(facts) = folded.row.facts.as_ref().filter(|facts| facts.purchase.acknowledgement_due()) else {
-            return Ok(());
-        };
+        let Some(facts) = folded.row.facts.as_ref().filter(|facts| must_acknowledge(facts)) else { return Ok(()) };
         let gives =
             |status| matches!(status, Status::Active | Status::Grace | Status::Owned | Status::Hold | Status::Paused);
-        let given = folded.row.owner.is_some() && folded.sources.values().any(|source| gives(source.status));
+        // What another purchase took the place of was given, and Google refunds it too where nobody says so.
+        let was_given = facts.replaced_at.is_some() || folded.sources.values().any(|source| gives(source.status));
+        let given = folded.row.owner.is_some() && was_given;
         let now = self.books.clock.now();
         if !given {
             self.overdue(&folded.row, "OwnerlessPurchase", "a purchase that nobody claimed nears its deadline");
             return Ok(());
         }
-        self.overdue(&folded.row, "AcknowledgementOverdue", "half of the time to acknowledge a purchase is over");
         let outcome = match facts.purchase.kind {
             Kind::Subscription => google.api.acknowledge_subscription(token, now).await,
             Kind::OneTime => match facts.purchase.lines.first() {
@@ -137,7 +164,14 @@ impl Stores {
             Ok(()) => self.books.acknowledged(folded.row.store, &folded.row.id).await,
             // Gone meanwhile: nothing to acknowledge any more.
             Err(StoreError::NotFound) => Ok(()),
-            Err(error) => Err(trouble::of_look(error)),
+            Err(error) => {
+                self.overdue(
+                    &folded.row,
+                    "AcknowledgementOverdue",
+                    "half of the time to acknowledge a purchase is over",
+                );
+                Err(trouble::of_look(error))
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use satchel_domain::ids::{EventId, Id as _};
 use satchel_domain::playstore::{Body, Kind, Message as Push, PurchaseToken, RefundType, VoidedProduct};
 use satchel_domain::purchases::Store;
 use satchel_domain::purchases::owner::Claim;
+use satchel_domain::time::DAY;
 use satchel_domain::{Error, Result, Timestamp};
 use satchel_inbound::{Complaints, Entry, Env, batch};
 use satchel_store::purchases::{self, EventRow};
@@ -18,7 +19,16 @@ use satchel_store::purchases::{self, EventRow};
 use crate::app::{Apple, Google, Stores};
 use crate::fold::{Cause, Line, News, environment_name};
 use crate::message::Message;
-use crate::stores::ocsp;
+use crate::routes::events::safe_id;
+use crate::stores::{StoreError, ocsp};
+use crate::trouble;
+
+/// What the id of a notification begins with that could not be read at the door.
+pub(crate) const UNREAD: &str = "unread-";
+/// How long an event that cannot be read is tried again, in milliseconds.
+const GIVEN_UP: i64 = 30 * DAY * 1_000;
+/// How long after a try the next one is due, in milliseconds: before the next hourly run.
+const AGAIN: i64 = 1_800_000;
 
 pub(crate) async fn build(env: &Env) -> Result<Entry, Complaints> {
     let stores = Arc::new(Stores::from_env(env).await?);
@@ -48,7 +58,7 @@ impl Stores {
                 match (store, &self.apple, &self.google) {
                     (Store::Ios, Some(apple), _) => self.apple_event(apple, &event).await,
                     (Store::Android, _, Some(google)) => self.google_event(google, &event).await,
-                    _ => self.settle(&event, "store_not_configured").await,
+                    _ => self.try_later(&event, "store_not_configured").await,
                 }
             }
         }
@@ -59,6 +69,17 @@ impl Stores {
         purchases::settle_alone(&self.books.table, event, outcome, now).await
     }
 
+    /// An event that cannot be read now: what is wrong may be our settings, or a code of ours that is older than the
+    /// store's. It is tried again every hour, and given up after 30 days.
+    async fn try_later(&self, event: &EventRow, why: &str) -> Result<()> {
+        let now = self.books.clock.now().as_millisecond();
+        tracing::error!(reason = why, metric = "StoreEventUnread", "a stored event is of no use now");
+        if now.saturating_sub(event.received_at) < GIVEN_UP {
+            return purchases::postpone(&self.books.table, event, now + AGAIN).await;
+        }
+        self.settle(event, &format!("refused: {why}")).await
+    }
+
     /// The cause of what `event` changes: the same at every delivery.
     fn cause<'a>(&self, event: &'a EventRow, by: &'static str) -> Result<Cause<'a>> {
         let id = format!("{}{by}-{}", EventId::PREFIX, event.id).parse().map_err(Error::internal)?;
@@ -67,17 +88,18 @@ impl Stores {
 
     async fn apple_event(&self, apple: &Apple, event: &EventRow) -> Result<()> {
         let received = Timestamp::from_millisecond(event.received_at).map_err(Error::internal)?;
-        let verified = match believed(apple, event, received) {
-            Ok(verified) => verified,
-            Err(reason) => {
-                // It was believed at the door, by other settings or another root.
-                tracing::error!(reason, metric = "StoreVerificationFailed", "a stored notification is not believed");
-                return self.settle(event, &format!("refused: {reason}")).await;
-            }
+        let (verified, environment) = match believed(apple, event, received) {
+            Ok(believed) => believed,
+            Err(reason) => return self.try_later(event, reason).await,
         };
+        if event.id.starts_with(UNREAD) {
+            return self.read_at_last(event, &verified.value.notification, environment).await;
+        }
         let now = self.books.clock.now();
-        // What our own call brought came over TLS from the store that signed it.
-        for chain in verified.chains.iter().filter(|_| !event.by_api) {
+        // What our own call brought came over TLS from the store that signed it. A responder need not know a leaf that has
+        // ended: then the store itself is asked.
+        let ended = verified.chains.iter().any(|chain| chain.window().until < now.as_second());
+        for chain in verified.chains.iter().filter(|_| !event.by_api && !ended) {
             match apple.ocsp.check(&self.books.table, chain, apple.api.root(), now).await {
                 Ok(()) => {}
                 Err(ocsp::Outcome::Revoked) => return self.settle(event, "refused: certificate_revoked").await,
@@ -85,27 +107,44 @@ impl Stores {
             }
         }
         let Some(transaction) = &verified.value.transaction else { return self.settle(event, "recorded").await };
-        let environment = environment_of(apple, event)?;
-        let renewal = verified.value.renewal.as_ref();
-        let line =
-            Line::new(environment, &transaction.original_transaction_id, std::slice::from_ref(transaction), renewal);
+        let original = &transaction.original_transaction_id;
+        let line = if ended && !event.by_api {
+            match apple.api.purchase(&transaction.transaction_id, Some(environment), now).await {
+                Ok(found) => Line::new(found.environment, original, &found.transactions, found.renewal.as_ref()),
+                Err(StoreError::NotFound) => return self.settle(event, "refused: unknown_to_the_store").await,
+                Err(error) => return Err(trouble::of_look(error)),
+            }
+        } else {
+            Line::new(environment, original, std::slice::from_ref(transaction), verified.value.renewal.as_ref())
+        };
         let kind = &verified.value.notification.notification_type;
         let unknown = matches!(kind, NotificationType::Other(_));
         let cause = Cause { look_soon: unknown, ..self.cause(event, "apple")? };
         self.books.fold(&News::Line(line), Claim::Nobody, &cause).await.map(|_| ())
     }
 
+    /// A notification that could not be read when it came: it goes on under its own id, under which it may have come again.
+    async fn read_at_last(
+        &self,
+        event: &EventRow,
+        notification: &appstore::Notification,
+        environment: Environment,
+    ) -> Result<()> {
+        let read = EventRow {
+            id: safe_id(&notification.uuid),
+            kind: kind_of(notification),
+            said_at: notification.signed_date.as_millisecond(),
+            environment: environment_name(environment).to_owned(),
+            ..event.clone()
+        };
+        self.take_in(&read).await?;
+        self.settle(event, &format!("read as {}", read.id)).await
+    }
+
     async fn google_event(&self, google: &Google, event: &EventRow) -> Result<()> {
         let message = match google.push.message(event.body.as_bytes()) {
             Ok(message) => message,
-            Err(reason) => {
-                tracing::error!(
-                    reason = reason.as_str(),
-                    metric = "StoreVerificationFailed",
-                    "a stored message is of no use"
-                );
-                return self.settle(event, &format!("refused: {}", reason.as_str())).await;
-            }
+            Err(reason) => return self.try_later(event, reason.as_str()).await,
         };
         let Some((token, kind, voided)) = about(&message) else { return self.settle(event, "recorded").await };
         self.look_at_token(google, token, kind, voided, &self.cause(event, "google")?).await
@@ -130,17 +169,24 @@ fn about(message: &Push) -> Option<(&PurchaseToken, Kind, Option<VoidedOrder>)> 
     }
 }
 
-fn environment_of(apple: &Apple, event: &EventRow) -> Result<Environment> {
-    let mut environments = apple.api.verifiers().map(appstore::Verifier::environment);
-    let found = environments.find(|it| environment_name(*it) == event.environment);
-    found.ok_or_else(|| Error::internal("an event of an environment that does not count here any more"))
-}
-
-fn believed(apple: &Apple, event: &EventRow, received: Timestamp) -> Result<Verified<appstore::Event>, &'static str> {
-    let of_event = |verifier: &&appstore::Verifier| environment_name(verifier.environment()) == event.environment;
-    let Some(verifier) = apple.api.verifiers().find(of_event) else { return Err("environment") };
+/// The notification, and the environment that it is of.
+fn believed(
+    apple: &Apple,
+    event: &EventRow,
+    received: Timestamp,
+) -> Result<(Verified<appstore::Event>, Environment), &'static str> {
     let known = apple.api.chains().known(received);
     let source = if event.by_api { Source::Api } else { Source::Webhook { now: received } };
-    let verified = verifier.notification(&event.body, source, &known);
-    verified.map_err(|refused| refused.reason.as_str())
+    let unread = event.id.starts_with(UNREAD);
+    let mut outcome = Err("environment");
+    for verifier in apple.api.verifiers() {
+        if !unread && environment_name(verifier.environment()) != event.environment {
+            continue;
+        }
+        match verifier.notification(&event.body, source, &known) {
+            Ok(verified) => return Ok((verified, verifier.environment())),
+            Err(refused) => outcome = outcome.or(Err(refused.reason.as_str())),
+        }
+    }
+    outcome
 }

@@ -19,6 +19,10 @@ pub const RENEWAL_SLACK: i64 = 7_200;
 /// Longest grace period of a store that names no end, in seconds.
 pub const OPEN_GRACE: i64 = 16 * DAY;
 
+/// Longest hold, in seconds after the end of what is paid: Apple tries to bill for 60 days, Google for at most as long.
+/// Whether the stores say that they gave up or nobody heard of it, it is over then.
+pub const LONGEST_HOLD: i64 = 60 * DAY;
+
 /// What can be bought or granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -238,6 +242,9 @@ impl Source {
             Status::Owned => (Status::Owned, true),
             Status::Active | Status::Grace if open => (self.status, true),
             Status::Active | Status::Grace => (Status::Expired, false),
+            Status::Hold if self.expires_at.is_some_and(|end| now >= end.saturating_add(LONGEST_HOLD)) => {
+                (Status::Expired, false)
+            }
             other => (other, false),
         }
     }

@@ -142,3 +142,12 @@ fn a_store_account_token_leads_back_to_its_account() {
         assert_eq!(account_of_store_token(foreign), None, "{foreign}");
     }
 }
+
+#[test]
+fn a_hold_is_over_after_sixty_days() {
+    let mut source = granted(AddOn::Sync, "1", Some(1_000), 0);
+    source.status = Status::Hold;
+    let status = |now| best(AddOn::Sync, [&source], now).unwrap().status;
+    assert_eq!(status(1_000 + LONGEST_HOLD - 1), Status::Hold);
+    assert_eq!(status(1_000 + LONGEST_HOLD), Status::Expired);
+}

@@ -177,10 +177,8 @@ const MOVED: i32 = 40;
 pub async fn erase(table: &Table, user: &UserId) -> Result<()> {
     let partition = keys::partition(user);
     // Before the rows that say which purchases were theirs.
-    for row in list(table, user).await? {
-        for source in row.sources.keys() {
-            crate::purchases::disown(table, source, user).await?;
-        }
+    for source in crate::purchases::owned(table, user).await? {
+        crate::purchases::disown(table, &source, user).await?;
     }
     loop {
         let page = table.query::<LedgerRow>(Range::of(&partition).prefix(keys::LEDGER).limit(MOVED)).await?;

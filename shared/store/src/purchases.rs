@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use satchel_domain::ids::UserId;
 use satchel_domain::playstore;
 use satchel_domain::purchases::chain::{RenewalSnapshot, Snapshot};
-use satchel_domain::purchases::{Chain, Store};
+use satchel_domain::purchases::{Catalogue, Chain, Store};
 use satchel_domain::time::DAY;
 use satchel_domain::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,8 @@ use crate::transaction::Transaction;
 /// For how long an event is kept, in seconds: longer than a year's subscription and its refund.
 pub const EVENT_STAYS: i64 = 400 * DAY;
 
-/// A purchase: an App Store line of transactions, or a Google Play purchase token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A purchase: an App Store line of transactions, or a Google Play purchase token. Its `Debug` leaves the token out.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurchaseRow {
     /// The store.
     pub store: Store,
@@ -65,6 +65,15 @@ pub struct PurchaseRow {
     /// When it is looked at again, Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<i64>,
+}
+
+impl std::fmt::Debug for PurchaseRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { store, id, version, owner, .. } = self;
+        let mut shown = f.debug_struct("PurchaseRow");
+        shown.field("store", store).field("id", id).field("version", version).field("owner", owner);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// The name of the line `original` of App Store transactions in `environment`: sandbox and production count apart.
@@ -123,6 +132,17 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Whether the store sold something that has not ended at `now`, whatever it gives here.
+    pub fn is_live(&self, catalogue: &Catalogue, now: i64) -> bool {
+        match &self.row.facts {
+            Some(facts) => facts.is_live(now),
+            None => self
+                .chain()
+                .newest(None, catalogue)
+                .is_some_and(|it| it.revoked_at.is_none() && it.expires_at.is_none_or(|end| end > now)),
+        }
+    }
+
     /// The line as the rules know it.
     pub fn chain(&self) -> Chain {
         Chain { transactions: self.transactions.clone(), renewal: self.row.renewal.clone() }
@@ -186,20 +206,58 @@ pub async fn put_ahead(table: &Table, store: Store, id: &str, snapshot: &Snapsho
     table.put(&keys::transaction(store, id, &snapshot.transaction_id), snapshot, newer).await.map(|_| ())
 }
 
-/// The account of `source` (a source's name) is erased: the purchase becomes nobody's, where it was `user`'s.
-pub async fn disown(table: &Table, source: &str, user: &UserId) -> Result<()> {
-    let Some((store, id)) = of_source(source) else { return Ok(()) };
-    let expr = Expr::update("SET #version = #version + :one REMOVE #owner")
-        .when("#owner = :user")
-        .name("#version", "version")
-        .name("#owner", "owner")
-        .value(":one", 1)
-        .value(":user", user.as_str());
-    table.update::<PurchaseRow>(&keys::purchase(store, id), expr).await.map(|_| ())
+/// Adds to `transaction`: `user` owns the purchase `row`, or no longer does. The erasing of an account finds its purchases
+/// by this row; a source of an add-on does not do, since some give nothing.
+///
+/// # Errors
+/// [`Error::Internal`] where it cannot be written down.
+pub fn own(transaction: &mut Transaction, table: &Table, user: &UserId, row: &PurchaseRow, owns: bool) -> Result<()> {
+    let key = keys::owned(user, &row.source());
+    if owns {
+        transaction.put(table, &key, &Owned { source: row.source() }, Expr::always())?;
+    } else {
+        transaction.delete(table, &key, Expr::always())?;
+    }
+    Ok(())
 }
 
-/// An event of a store, as it came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
+struct Owned {
+    source: String,
+}
+
+/// The names of the purchases that `user` owns.
+pub async fn owned(table: &Table, user: &UserId) -> Result<Vec<String>> {
+    let rows: Vec<Owned> = table.query_all(Range::of(keys::partition(user)).prefix(keys::OWNED)).await?;
+    Ok(rows.into_iter().map(|row| row.source).collect())
+}
+
+/// The account that owns `source` (a purchase's name) is erased: the purchase becomes nobody's, where it was `user`'s, and
+/// the account's token, which is its id in another spelling, is taken off.
+pub async fn disown(table: &Table, source: &str, user: &UserId) -> Result<()> {
+    let Some((store, id)) = of_source(source) else { return Ok(()) };
+    let Some(loaded) = load(table, store, id).await? else { return Ok(()) };
+    for snapshot in loaded.transactions.values().filter(|it| it.account_token.is_some()) {
+        let key = keys::transaction(store, id, &snapshot.transaction_id);
+        let expr = Expr::update("REMOVE account_token").when("attribute_exists(pk)");
+        table.update::<Snapshot>(&key, expr).await?;
+    }
+    let mut row = loaded.row;
+    if row.owner.as_ref() != Some(user) {
+        return Ok(());
+    }
+    (row.owner, row.named) = (None, None);
+    if let Some(facts) = &mut row.facts {
+        (facts.purchase.account_token, facts.purchase.expired_account_token) = (None, None);
+    }
+    let mut transaction = Transaction::new();
+    put(&mut transaction, table, &row, &[])?;
+    // Somebody changed it meanwhile: the queue tries again.
+    transaction.run(table).await.map_err(Error::from)
+}
+
+/// An event of a store, as it came. Its `Debug` leaves the body out: purchase tokens stand in it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRow {
     /// The store.
     pub store: Store,
@@ -232,6 +290,12 @@ pub struct EventRow {
     pub due_at: Option<i64>,
     /// When the row may go, Unix seconds.
     pub ttl: i64,
+}
+
+impl std::fmt::Debug for EventRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventRow").field("store", &self.store).field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// How long an event may wait before it is sent again, in milliseconds.
@@ -288,6 +352,26 @@ pub fn settle(transaction: &mut Transaction, table: &Table, event: &EventRow, ou
 /// The event has this outcome, where it had none; nothing else comes of it.
 pub async fn settle_alone(table: &Table, event: &EventRow, outcome: &str, now: i64) -> Result<()> {
     table.update::<EventRow>(&keys::event(event.store, &event.id), settled(outcome, now)).await.map(|_| ())
+}
+
+/// The event is tried again at `at` (Unix milliseconds), where it has no outcome.
+pub async fn postpone(table: &Table, event: &EventRow, at: i64) -> Result<()> {
+    let expr = Expr::update("SET due_at = :at")
+        .when("attribute_exists(due_pk) AND attribute_not_exists(outcome)")
+        .value(":at", at);
+    table.update::<EventRow>(&keys::event(event.store, &event.id), expr).await.map(|_| ())
+}
+
+/// [`postpone`] in `transaction`.
+///
+/// # Errors
+/// [`Error::Internal`] where it cannot be written down.
+pub fn put_off(transaction: &mut Transaction, table: &Table, event: &EventRow, at: i64) -> Result<()> {
+    let expr = Expr::update("SET due_at = :at")
+        .when("attribute_exists(due_pk) AND attribute_not_exists(outcome)")
+        .value(":at", at);
+    transaction.update(table, &keys::event(event.store, &event.id), expr)?;
+    Ok(())
 }
 
 /// Something that needs another look.

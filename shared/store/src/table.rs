@@ -388,9 +388,15 @@ impl Table {
 /// The row that `item` holds.
 ///
 /// # Errors
-/// [`Error::Internal`] where it has another shape: a row is never taken for granted.
+/// [`Error::Internal`] where it has another shape: a row is never taken for granted. What stands in it is not quoted, as
+/// the reader's own message would.
 pub fn row<T: DeserializeOwned>(item: Item) -> Result<T> {
-    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(Error::internal)
+    let key = Key::of(&item);
+    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|_| {
+        let kind = std::any::type_name::<T>();
+        let sk = key.map(|key| key.sk.split('#').next().unwrap_or_default().to_owned());
+        Error::internal(format!("a row `{}` is no {kind}", sk.unwrap_or_default()))
+    })
 }
 
 /// The item that holds `value` under `key`.

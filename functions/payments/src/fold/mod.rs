@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 
 use satchel_domain::entitlements::{AddOn, Source, account_of_store_token};
 use satchel_domain::ids::{EventId, UserId};
-use satchel_domain::purchases::owner::{Claim, Known, decide};
+use satchel_domain::playstore::Facts;
+use satchel_domain::purchases::owner::{Claim, Known, MOVES_SPAN, decide};
 use satchel_domain::purchases::{Catalogue, Store, due};
+use satchel_domain::time::DAY;
 use satchel_domain::{Error, Result};
 use satchel_inbound::{Clock, Ids};
 use satchel_store::purchases::{self, EventRow, Loaded, PurchaseRow};
@@ -99,32 +101,49 @@ impl Books {
             return Ok((Transaction::new(), Folded { row: before.row, sources }));
         }
         let learned = news.learn(&before, now).await?;
+        if let Some(complaint) = learned.complaint {
+            tracing::error!(purchase = %id, metric = "PurchaseUnknownToStore", complaint, "a store does not know what it sold");
+        }
         let mut row = learned.row;
         if store == Store::Android && row.facts.is_none() {
             return self.unknown(cause, row);
         }
+        let known = before.row.owner.clone();
         let after = Loaded { row: row.clone(), transactions: learned.transactions };
         let sources = self.sources(&after);
 
         let linked = self.linked(&row).await?;
         let named = self.named(&row).await?;
-        let owner = row.owner.clone().or_else(|| linked.as_ref().and_then(|linked| linked.row.owner.clone()));
-        let known = Known { owner: owner.as_ref(), named: named.as_ref(), moves: &row.moves };
-        let (decided, moved) = decide(known, claim, now)?;
+        // An account that was erased owns nothing, whatever its erasing has reached yet.
+        let owner = match row.owner.clone().or_else(|| linked.as_ref().and_then(|linked| linked.row.owner.clone())) {
+            Some(owner) if named.as_ref() == Some(&owner) || self.lives(&owner).await? => Some(owner),
+            _ => None,
+        };
+        let known_of = Known { owner: owner.as_ref(), named: named.as_ref(), moves: &row.moves };
+        let (decided, moved) = decide(known_of, claim, now)?;
+        row.moves.retain(|at| now.saturating_sub(*at) < MOVES_SPAN);
         if moved {
             row.moves.push(now);
         }
-        let previous = std::mem::replace(&mut row.owner, decided);
-        let acknowledge = row.facts.as_ref().is_some_and(|facts| facts.purchase.acknowledgement_due());
+        row.owner = decided;
+        let acknowledge = row.facts.as_ref().is_some_and(must_acknowledge);
         let next = due::again(sources.values(), acknowledge, now, spread(&row.id));
+        // What is live and gives nothing here may do so tomorrow, by another catalogue.
+        let daily = || {
+            (self.counts(&row) && after.is_live(&self.catalogue, now)).then(|| due::within_a_day(now, spread(&row.id)))
+        };
+        let next = next.or_else(daily);
+        // An event is no look: however many come, the store is asked once a day.
+        let planned = before.row.due_at.map(|at| at.div_euclid(1_000)).filter(|_| cause.event.is_some());
+        let next = next.map(|next| planned.map_or(next, |planned| next.min(planned)));
         row.due(if cause.look_soon { Some(now) } else { next });
 
         let mut draft = Draft::new(self, cause, now);
-        if let Some(previous) = previous.filter(|previous| row.owner.as_ref() != Some(previous)) {
-            draft.take_away(&previous, &row.source(), "moved").await?;
+        if let Some(previous) = known.filter(|previous| row.owner.as_ref() != Some(previous)) {
+            draft.take_away(&previous, &row, "moved").await?;
         }
-        if let Some(owner) = &row.owner {
-            draft.give(owner, &row.source(), &sources).await?;
+        if let Some(owner) = row.owner.clone() {
+            draft.give(&owner, &row, &sources).await?;
         }
         // A linked purchase ends where the new one stands, and not before (facts 2.7: an upgrade's new token comes first).
         if let Some(linked) = linked.filter(|_| stands(&row)) {
@@ -135,12 +154,17 @@ impl Books {
         Ok((transaction, Folded { row, sources }))
     }
 
-    /// An event of a purchase that its store does not know, and that we never knew: nothing but its outcome is written.
+    /// An event of a purchase that its store does not know, and that we never knew. The store may learn of it a moment
+    /// later than it told: only after a day nothing but the event's outcome is written.
     fn unknown(&self, cause: &Cause<'_>, row: PurchaseRow) -> Result<(Transaction, Folded)> {
         let mut transaction = Transaction::new();
         if let Some(event) = cause.event {
             let now = self.clock.now().as_millisecond();
-            purchases::settle(&mut transaction, &self.table, event, "unknown_purchase", now)?;
+            if now.saturating_sub(event.received_at) < DAY * 1_000 {
+                purchases::put_off(&mut transaction, &self.table, event, now + due::RUN * 500)?;
+            } else {
+                purchases::settle(&mut transaction, &self.table, event, "unknown_purchase", now)?;
+            }
         }
         Ok((transaction, Folded { row, sources: BTreeMap::new() }))
     }
@@ -163,7 +187,7 @@ impl Books {
     /// What a purchase gives; nothing where its environment does not count here.
     pub(crate) fn sources(&self, loaded: &Loaded) -> BTreeMap<AddOn, Source> {
         let row = &loaded.row;
-        if row.environment != "production" && !self.allow_sandbox {
+        if !self.counts(row) {
             return BTreeMap::new();
         }
         match (&row.facts, &row.original_transaction_id) {
@@ -173,11 +197,20 @@ impl Books {
         }
     }
 
+    /// Whether the environment of a purchase counts here.
+    pub(crate) fn counts(&self, row: &PurchaseRow) -> bool {
+        row.environment == "production" || self.allow_sandbox
+    }
+
+    async fn lives(&self, user: &UserId) -> Result<bool> {
+        let account = accounts::get(&self.accounts, user).await?;
+        Ok(account.is_some_and(|account| account.is_active()))
+    }
+
     /// The live account that a purchase names.
     async fn named(&self, row: &PurchaseRow) -> Result<Option<UserId>> {
         let Some(user) = row.named.as_deref().and_then(account_of_store_token) else { return Ok(None) };
-        let account = accounts::get(&self.accounts, &user).await?;
-        Ok(account.filter(accounts::Account::is_active).map(|_| user))
+        Ok(self.lives(&user).await?.then_some(user))
     }
 
     /// The purchase that this one takes the place of, where it is known.
@@ -196,6 +229,11 @@ fn stands(row: &PurchaseRow) -> bool {
     use satchel_domain::playstore::State;
     let state = row.facts.as_ref().map(|facts| &facts.purchase.state);
     state.is_some_and(|state| !matches!(state, State::Pending | State::PendingCanceled | State::Unknown(_)))
+}
+
+/// Whether Google still waits to hear that it was given: not for what it does not know any more.
+pub(crate) fn must_acknowledge(facts: &Facts) -> bool {
+    facts.purchase.acknowledgement_due() && facts.gone.is_none()
 }
 
 /// A number of the purchase's own, to spread looks by.

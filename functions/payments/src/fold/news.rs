@@ -44,6 +44,7 @@ impl Asking<'_> {
             Kind::Subscription => Kind::OneTime,
             Kind::OneTime => Kind::Subscription,
         };
+        let mut refused = false;
         for kind in [self.kind, other] {
             let now = self.clock.now();
             let answer = match kind {
@@ -56,12 +57,18 @@ impl Asking<'_> {
                     return Ok(Fetched::Purchase(Box::new(purchase)));
                 }
                 Err(StoreError::NotFound) => {}
+                // What Google says of a token of the other kind.
+                Err(StoreError::Refused("purchase_token")) => refused = true,
                 Err(error) if self.check.is_some() => return Err(trouble::of_receipt(error)),
                 Err(error) => return Err(trouble::of_look(error)),
             }
         }
         // Who brings a token hears that it is none; an event of a purchase that ended long ago is only recorded.
-        if self.check.is_some() { Err(trouble::of_receipt(StoreError::NotFound)) } else { Ok(Fetched::Gone) }
+        match (&self.check, refused) {
+            (Some(_), true) => Err(trouble::of_receipt(StoreError::Refused("purchase_token"))),
+            (Some(_), false) => Err(trouble::of_receipt(StoreError::NotFound)),
+            (None, _) => Ok(Fetched::Gone),
+        }
     }
 }
 
@@ -114,6 +121,8 @@ pub(super) struct Learned {
     pub(super) transactions: BTreeMap<String, Snapshot>,
     /// Snapshots that are new.
     pub(super) new: Vec<Snapshot>,
+    /// What is wrong with the store's answer.
+    pub(super) complaint: Option<&'static str>,
 }
 
 impl News<'_> {
@@ -154,7 +163,9 @@ impl News<'_> {
 impl Line {
     fn learn(&self, before: &Loaded) -> Learned {
         let mut chain = before.chain();
-        let new: Vec<_> = self.snapshots.iter().filter(|it| chain.learn((*it).clone())).cloned().collect();
+        let mut new: Vec<Snapshot> = self.snapshots.iter().filter(|it| chain.learn((*it).clone())).cloned().collect();
+        // The store may have signed one transaction twice for one question: its newest word is written, once.
+        new.retain(|it| chain.transactions.get(&it.transaction_id) == Some(it));
         if let Some(renewal) = &self.renewal {
             chain.learn_renewal(renewal.clone());
         }
@@ -164,7 +175,7 @@ impl Line {
             renewal: chain.renewal,
             ..before.row.clone()
         };
-        Learned { row, transactions: chain.transactions, new }
+        Learned { row, transactions: chain.transactions, new, complaint: None }
     }
 }
 
@@ -176,12 +187,17 @@ fn learn_token(
     now: i64,
 ) -> Learned {
     let mut row = before.clone();
-    let facts = row.facts.take();
+    let (facts, mut complaint) = (row.facts.take(), None);
     row.purchase_token = Some(token.expose().to_owned());
     row.looked_at = now;
     row.facts = match (fetched, facts) {
         (Fetched::Purchase(purchase), Some(facts)) => Some(facts.fetched(*purchase, now)),
         (Fetched::Purchase(purchase), None) => Some(Facts::new(*purchase, now)),
+        // Google keeps a token readable for 60 days after the end: what is paid for is not gone, whatever is answered.
+        (Fetched::Gone, Some(facts)) if facts.is_live(now) => {
+            complaint = Some("live");
+            Some(facts)
+        }
         (Fetched::Gone, Some(facts)) => Some(Facts { gone: facts.gone.or(Some(now)), ..facts }),
         (Fetched::Gone, None) => None,
     };
@@ -192,5 +208,5 @@ fn learn_token(
     if let (Some((order, at)), Some(facts)) = (voided, &mut row.facts) {
         facts.void(order, at);
     }
-    Learned { row, transactions: BTreeMap::new(), new: Vec::new() }
+    Learned { row, transactions: BTreeMap::new(), new: Vec::new(), complaint }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use satchel_domain::Result;
-use satchel_domain::entitlements::{AddOn, Source, Status, revoked};
+use satchel_domain::entitlements::{Access, AddOn, Source, Status, access, revoked};
 use satchel_domain::ids::UserId;
 use satchel_domain::purchases::chain::Snapshot;
 use satchel_store::Transaction;
@@ -26,11 +26,22 @@ pub(super) struct Draft<'a> {
     read: Vec<UserId>,
     lines: Vec<(UserId, LedgerRow)>,
     replaced: Option<PurchaseRow>,
+    /// Whose a purchase becomes, and whose it was.
+    owned: Vec<(UserId, PurchaseRow, bool)>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(books: &'a Books, cause: &'a Cause<'a>, now: i64) -> Self {
-        Self { books, cause, now, add_ons: BTreeMap::new(), read: Vec::new(), lines: Vec::new(), replaced: None }
+        Self {
+            books,
+            cause,
+            now,
+            add_ons: BTreeMap::new(),
+            read: Vec::new(),
+            lines: Vec::new(),
+            replaced: None,
+            owned: Vec::new(),
+        }
     }
 
     async fn read(&mut self, user: &UserId) -> Result<()> {
@@ -44,9 +55,16 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// `user` has what `sources` say by the purchase `name`, and nothing else by it.
-    pub(super) async fn give(&mut self, user: &UserId, name: &str, sources: &BTreeMap<AddOn, Source>) -> Result<()> {
+    /// `user` has what `sources` say by the purchase `row`, and nothing else by it.
+    pub(super) async fn give(
+        &mut self,
+        user: &UserId,
+        row: &PurchaseRow,
+        sources: &BTreeMap<AddOn, Source>,
+    ) -> Result<()> {
         self.read(user).await?;
+        self.owned.push((user.clone(), row.clone(), true));
+        let name = &row.source();
         let mut recorded = false;
         for add_on in AddOn::ALL {
             let had = self.source(user, add_on, name);
@@ -74,9 +92,11 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// `user` has nothing more by the purchase `name`.
-    pub(super) async fn take_away(&mut self, user: &UserId, name: &str, why: &str) -> Result<()> {
+    /// `user` has nothing more by the purchase `row`.
+    pub(super) async fn take_away(&mut self, user: &UserId, row: &PurchaseRow, why: &str) -> Result<()> {
         self.read(user).await?;
+        self.owned.push((user.clone(), row.clone(), false));
+        let name = &row.source();
         for add_on in AddOn::ALL {
             if let Some(had) = self.source(user, add_on, name).filter(|had| had.status != Status::Revoked) {
                 let gone = revoked(had.clone(), self.now);
@@ -92,11 +112,11 @@ impl<'a> Draft<'a> {
         let Some(facts) = row.facts.as_mut().filter(|facts| facts.replaced_at.is_none()) else { return Ok(()) };
         facts.replaced_at = Some(now);
         let sources = self.books.sources(&Loaded { row: row.clone(), transactions: BTreeMap::new() });
-        let acknowledge = row.facts.as_ref().is_some_and(|facts| facts.purchase.acknowledgement_due());
+        let acknowledge = row.facts.as_ref().is_some_and(super::must_acknowledge);
         // Google refunds what nobody acknowledged, replaced or not.
         row.due(acknowledge.then_some(now));
         if let Some(owner) = row.owner.clone() {
-            self.give(&owner, &row.source(), &sources).await?;
+            self.give(&owner, &row, &sources).await?;
         }
         self.replaced = Some(row);
         Ok(())
@@ -110,6 +130,7 @@ impl<'a> Draft<'a> {
         self.line(user, add_on, name, had.map(|had| had.status), &source, what, true);
         let row = self.add_ons.entry((user.clone(), add_on)).or_insert_with(|| AddOnRow::empty(add_on));
         row.sources.insert(name.to_owned(), source);
+        forget_the_oldest(&mut row.sources, self.now);
     }
 
     #[expect(clippy::too_many_arguments, reason = "a line has these parts, and it is made in one place")]
@@ -173,10 +194,31 @@ impl<'a> Draft<'a> {
             let rest: Vec<&Snapshot> = snapshots.iter().skip(ahead).copied().collect();
             purchases::put(&mut transaction, table, row, &rest)?;
         }
+        // Written with the purchase, and only where whose it is changes: the condition on the purchase covers both.
+        for (user, row, owns) in &self.owned {
+            let had = if row.id == before.id { before.owner.as_ref() } else { row.owner.as_ref() };
+            if *owns != (had == Some(user)) {
+                purchases::own(&mut transaction, table, user, row, *owns)?;
+            }
+        }
         if let Some(replaced) = &self.replaced {
             purchases::put(&mut transaction, table, replaced, &[])?;
         }
         Ok(transaction)
+    }
+}
+
+/// Most sources of one add-on: its row is read by every request that needs the add-on.
+const SOURCES: usize = 40;
+
+/// Drops what ended longest ago where there are too many; its purchase is remembered elsewhere, and the ledger has it.
+fn forget_the_oldest(sources: &mut BTreeMap<String, Source>, now: i64) {
+    while sources.len() > SOURCES {
+        let over =
+            sources.iter().filter(|(_, it)| access([*it], now) != Access::Active && it.status != Status::Pending);
+        let oldest = over.min_by_key(|(_, it)| (it.expires_at.unwrap_or(it.updated_at), it.updated_at));
+        let Some(name) = oldest.map(|(name, _)| name.clone()) else { return };
+        sources.remove(&name);
     }
 }
 

@@ -1,14 +1,16 @@
 //! An event of a store is taken in: put once, then its key is sent on (design: payments, Routes).
 
-use satchel_domain::Result;
 use satchel_domain::ids::is_id_within;
+use satchel_domain::purchases::Store;
 use satchel_domain::refresh::hex;
+use satchel_domain::{Result, Timestamp};
 use satchel_inbound::http::error::causes;
 use satchel_store::purchases::{self, EventRow};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::Stores;
 use crate::message::Message;
+use crate::on_store_event::UNREAD;
 
 /// Longest id of an event that stands in a key as it came, in characters.
 const MAX_ID: usize = 96;
@@ -16,6 +18,14 @@ const MAX_ID: usize = 96;
 /// The store's id of an event as it stands in keys: a hash where it holds anything that a key must not.
 pub(crate) fn safe_id(id: &str) -> String {
     if is_id_within(id, MAX_ID) { id.to_owned() } else { hex(&Sha256::digest(id)) }
+}
+
+/// A notification of the App Store that cannot be read, as it is kept: under a hash of its text, since its own id is not to
+/// be had.
+pub(crate) fn unread(text: &str, now: Timestamp) -> EventRow {
+    let id = format!("{UNREAD}{}", hex(&Sha256::digest(text)));
+    let millis = now.as_millisecond();
+    EventRow::received(Store::Ios, &id, "UNREAD", "unread", text, millis, millis)
 }
 
 impl Stores {

@@ -82,7 +82,7 @@ fn access(it: Entitlement) -> Result<VerifyOut> {
         Status::Pending => refused("purchase_pending", "Invalid payment state: 0"),
         Status::Hold => refused("purchase_on_hold", "Invalid payment state: on hold"),
         Status::Paused => refused("purchase_paused", "Invalid payment state: paused"),
-        Status::Revoked => refused("purchase_revoked", "Invalid purchase state: 1"),
+        Status::Revoked => refused("purchase_revoked", "the purchase was refunded or taken back"),
         Status::Expired | Status::Active | Status::Grace | Status::Owned => {
             refused("purchase_expired", "the purchase has expired")
         }
@@ -119,6 +119,7 @@ pub(crate) async fn verify(
     if !wrong.is_empty() {
         return Err(Error::Invalid(wrong).into());
     }
+    crate::limits::count(&app.entitlements, &app.limits, &caller.user, 1, app.core.clock.now()).await?;
     let bringer = Bringer { user: &caller.user, restore: false };
     let claimed = app.stores.claim(input.platform, &input.receipt_data, Some(&input.product_id), bringer).await?;
     Ok(Json(access(claimed.entitlement)?))
@@ -189,6 +190,8 @@ pub(crate) async fn restore(
     if !wrong.is_empty() {
         return Err(Error::Invalid(wrong).into());
     }
+    let receipts = u32::try_from(input.receipts.len()).unwrap_or(u32::MAX);
+    crate::limits::count(&app.entitlements, &app.limits, &caller.user, receipts, app.core.clock.now()).await?;
     let bringer = Bringer { user: &caller.user, restore: true };
     let mut results = Vec::new();
     for receipt in &input.receipts {

@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
-use super::events::safe_id;
+use super::events::{safe_id, unread};
 use crate::App;
 use crate::fold::{environment_name, refused};
-use crate::on_store_event::kind_of;
+use crate::on_store_event::{UNREAD, kind_of};
 use crate::trouble::not_set_up;
 
 /// What the App Store posts (App Store Server Notifications, version 2).
@@ -85,6 +85,12 @@ pub(crate) async fn apple(State(app): State<App>, Input(input): Input<AppleIn>) 
         }
     }
     let (part, reason) = (refusal.part.as_str(), refusal.reason.as_str());
+    if refusal.is_unread() {
+        // The App Store signed it, and we cannot read it or have a wrong setting: it must not be lost by that.
+        tracing::error!(part, reason, metric = "StoreEventUnread", "a notification of the App Store cannot be read");
+        app.stores.take_in(&unread(&input.signed_payload, now)).await?;
+        return Ok(Json(TakenOut { status: "ok" }));
+    }
     tracing::warn!(part, reason, metric = "StoreVerificationFailed", "a notification of the App Store is refused");
     if refusal.reason.may_pass_later() {
         return Err(Error::unavailable(format!("{part}: {reason}")).into());
@@ -95,8 +101,8 @@ pub(crate) async fn apple(State(app): State<App>, Input(input): Input<AppleIn>) 
 /// Takes a push of Google Cloud Pub/Sub.
 ///
 /// Its bearer token must be Google's, for our audience, of our push's own service account. What it says is never
-/// believed: the purchase is asked for. A message that can never be used is recorded and answered 204, since Pub/Sub
-/// repeats everything else for days.
+/// believed: the purchase is asked for. A message that is of no use now, since it is of another subscription or app than our
+/// settings say or cannot be read, is kept, answered 204 and tried again every hour: Pub/Sub would repeat it for days.
 #[utoipa::path(
     post,
     path = "/payments/webhook/google",
@@ -104,7 +110,7 @@ pub(crate) async fn apple(State(app): State<App>, Input(input): Input<AppleIn>) 
     security(("google_push" = [])),
     request_body(content = serde_json::Value, content_type = "application/json", description = "A Pub/Sub push: `{message: {data, messageId, …}, subscription}`"),
     responses(
-        (status = 204, description = "Taken, or recorded as of no use"),
+        (status = 204, description = "Taken, or kept to be tried again"),
         (status = 400, description = "`store_not_configured`", body = satchel_inbound::http::Problem, content_type = "application/problem+json"),
         (status = 401, description = "`invalid_push_identity`", body = satchel_inbound::http::Problem, content_type = "application/problem+json"),
     )
@@ -135,7 +141,7 @@ pub(crate) async fn google(State(app): State<App>, headers: HeaderMap, body: Byt
             );
             app.stores.take_in(&event).await?;
         }
-        Err(reason) => record_useless(&app, &body, reason, millis).await?,
+        Err(reason) => keep_useless(&app, &body, reason, millis).await?,
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -145,18 +151,12 @@ fn unknown_push(reason: &str) -> Error {
     Error::Unauthenticated { code: "invalid_push_identity", message: "the push is not from our subscription" }
 }
 
-/// An authenticated message that is of no use: kept for somebody to look at, settled at once.
-async fn record_useless(app: &App, body: &[u8], reason: playstore::Reason, now: i64) -> satchel_domain::Result<()> {
-    tracing::error!(
-        reason = reason.as_str(),
-        metric = "StoreVerificationFailed",
-        "a message of Google Play is of no use"
-    );
-    let id = satchel_domain::refresh::hex(&Sha256::digest(body));
+/// An authenticated message that is of no use now: of another subscription or app than our settings say, or one that we
+/// cannot read. It is kept and tried again every hour, since Pub/Sub would repeat it for days, and then forget it.
+async fn keep_useless(app: &App, body: &[u8], reason: playstore::Reason, now: i64) -> satchel_domain::Result<()> {
+    tracing::error!(reason = reason.as_str(), metric = "StoreEventUnread", "a message of Google Play is of no use now");
+    let id = format!("{UNREAD}{}", satchel_domain::refresh::hex(&Sha256::digest(body)));
     let shown = String::from_utf8_lossy(body.get(..body.len().min(playstore::MAX_BODY_BYTES)).unwrap_or_default());
-    let event =
-        EventRow::received(Store::Android, &format!("useless-{id}"), "UNUSABLE", "production", &shown, now, now);
-    let outcome = Some(format!("refused: {}", reason.as_str()));
-    let event = EventRow { outcome, settled_at: Some(now), due_pk: None, due_at: None, ..event };
+    let event = EventRow::received(Store::Android, &id, "UNREAD", "production", &shown, now, now);
     satchel_store::purchases::receive(&app.entitlements, &event).await.map(|_| ())
 }

@@ -122,18 +122,25 @@ impl AppleApi {
     }
 
     /// The purchase with the transaction `transaction_id`: asked for in each environment that counts, production first,
-    /// until one has it. Of a subscription that renews itself, its newest state besides.
+    /// until one has it, or in `only` one. Of a subscription that renews itself, its newest state besides.
     ///
     /// Production refuses the key of an app that was never released, while App Review buys in the sandbox: so a refused
     /// key does not end the search, but nothing is called absent then.
     ///
     /// # Errors
-    /// `Refused` with `transaction_id` before any call where it is no such id.
-    pub(crate) async fn purchase(&self, transaction_id: &str, now: Timestamp) -> Result<Fetched, StoreError> {
+    /// `Refused` with `transaction_id` before any call where it is no such id; `NotFound`, likewise, where `only` does not
+    /// count here.
+    pub(crate) async fn purchase(
+        &self,
+        transaction_id: &str,
+        only: Option<Environment>,
+        now: Timestamp,
+    ) -> Result<Fetched, StoreError> {
         is_id(transaction_id)?;
         let search = async {
             let mut nowhere = StoreError::NotFound;
-            for side in &self.sides {
+            let is_asked = |side: &&Side| only.is_none_or(|it| it.as_str() == side.environment.as_str());
+            for side in self.sides.iter().filter(is_asked) {
                 match self.purchase_at(side, transaction_id, now).await {
                     Err(StoreError::NotFound) => {}
                     Err(error) if error.is_of_credentials() => nowhere = error,

@@ -4,6 +4,8 @@ mod grant;
 mod push;
 mod voided;
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use satchel_domain::error::causes;
@@ -20,6 +22,12 @@ pub(crate) use push::PushKeys;
 
 /// Longest word of Google's that goes into a log.
 const LONGEST_WORD: usize = 48;
+/// An acknowledgement with all calls it takes, at most.
+const ACKNOWLEDGEMENT: Duration = Duration::from_secs(12);
+/// The reasons that say a purchase is not there, or no longer: each names its token. Any other 404 is about something
+/// else, such as the app.
+const ABSENT: [&str; 3] =
+    ["purchaseTokenNotFound", "purchaseTokenNoLongerValid", "subscriptionPurchaseNoLongerAvailable"];
 
 /// Asks Google Play.
 pub(crate) struct PlayApi {
@@ -131,16 +139,19 @@ impl PlayApi {
     ) -> Result<(), StoreError> {
         let call = "acknowledge_subscription";
         let purchase = subscription_path(token);
-        let open: Open = self.get(call, &purchase, now).await?;
-        if open.is_acknowledged() {
-            return Ok(());
-        }
-        let product = match &open.line_items[..] {
-            [line] if is_product(&line.product_id) => format!("/{}", segment(&line.product_id)),
-            _ => String::new(),
-        };
-        let path = format!("/purchases/subscriptions{product}/tokens/{}:acknowledge", segment(token.expose()));
-        self.acknowledge(call, &path, &purchase, now).await
+        self.in_time(call, async {
+            let open: Open = self.get(call, &purchase, now).await?;
+            if open.is_acknowledged() {
+                return Ok(());
+            }
+            let product = match &open.line_items[..] {
+                [line] if is_product(&line.product_id) => format!("/{}", segment(&line.product_id)),
+                _ => String::new(),
+            };
+            let path = format!("/purchases/subscriptions{product}/tokens/{}:acknowledge", segment(token.expose()));
+            self.acknowledge(call, &path, &purchase, now).await
+        })
+        .await
     }
 
     /// Acknowledges a one-time purchase of `product_id`; one that was acknowledged before is fine.
@@ -156,9 +167,22 @@ impl PlayApi {
         if !is_product(product_id) {
             return Err(StoreError::Refused("product_id"));
         }
+        let call = "acknowledge_product";
         let token_segment = segment(token.expose());
         let path = format!("/purchases/products/{}/tokens/{token_segment}:acknowledge", segment(product_id));
-        self.acknowledge("acknowledge_product", &path, &product_path(token), now).await
+        self.in_time(call, self.acknowledge(call, &path, &product_path(token), now)).await
+    }
+
+    /// What comes of `calls`, which acknowledge, within [`ACKNOWLEDGEMENT`].
+    async fn in_time(
+        &self,
+        call: &'static str,
+        calls: impl Future<Output = Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
+        match tokio::time::timeout(ACKNOWLEDGEMENT, calls).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.calls.later(call, Error::unavailable("an acknowledgement took too long"))),
+        }
     }
 
     /// Google answers a second acknowledgement, and one that crosses another, by 400 or 409, as it does one that cannot
@@ -249,8 +273,13 @@ impl PlayApi {
     /// What a 4xx means that no call gives a meaning of its own.
     fn refusal(&self, call: &'static str, answer: &Response<Bytes>) -> StoreError {
         match answer.status() {
-            // 410: the purchase ended more than 60 days ago.
-            StatusCode::NOT_FOUND | StatusCode::GONE if is_json(answer) => StoreError::NotFound,
+            // A wrong setting must never look like a purchase that is gone.
+            StatusCode::NOT_FOUND | StatusCode::GONE => match item(answer).as_deref() {
+                // 410: the purchase ended more than 60 days ago.
+                Some(named) if ABSENT.contains(&named) => StoreError::NotFound,
+                Some("applicationNotFound") => self.calls.unusable(call, "application_not_found", &reason(answer)),
+                _ => self.calls.unusable(call, "status", &reason(answer)),
+            },
             StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => {
                 self.calls.later(call, Error::unavailable(reason(answer)))
             }
@@ -296,9 +325,11 @@ fn segment(text: &str) -> String {
     segment
 }
 
-/// A page that says 404 for an address of no API at all is not JSON.
-fn is_json(answer: &Response<Bytes>) -> bool {
-    serde_json::from_slice::<ApiError>(answer.body()).is_ok()
+/// The reason that a refusal gives in the words of older APIs; a page that says 404 for an address of no API at all has
+/// none.
+fn item(answer: &Response<Bytes>) -> Option<String> {
+    let ApiError { error } = serde_json::from_slice(answer.body()).ok()?;
+    error.errors.into_iter().find_map(|item| item.reason)
 }
 
 /// Status and reason of a refusal, for the log. Its message is left out: it may quote what was asked.

@@ -2,7 +2,7 @@
 //!
 //! | answer | becomes |
 //! | --- | --- |
-//! | there is no such purchase | [`StoreError::NotFound`] |
+//! | there is no such purchase, and the answer names it as what is missing | [`StoreError::NotFound`] |
 //! | it is not one that counts here, or is not signed as it must be | [`StoreError::Refused`] |
 //! | a redirect (never followed), HTML, JSON of another shape, a 4xx of no meaning here | [`StoreError::Unusable`] |
 //! | none in time, a 5xx, a throttle, a code that Apple calls retryable, our key refused | [`StoreError::Later`] |
@@ -61,14 +61,17 @@ impl std::error::Error for StoreError {
     }
 }
 
-/// The address that `name` says, without a slash at its end; the store's own where it is not set.
+/// The address that `name` says, without a slash at its end; the store's own where it is not set. Plain HTTP only leads
+/// to this machine, where the local stack's stores are: our keys go to these addresses.
 fn address(settings: &mut Reader<'_>, name: &str, own: &str) -> String {
     let text = settings.optional(name).unwrap_or_else(|| own.to_owned());
-    let is_web = |uri: &http::Uri| {
-        matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some() && uri.query().is_none()
+    let is_ours = |uri: &http::Uri| match (uri.scheme_str(), uri.host()) {
+        (Some("https"), Some(_)) => uri.query().is_none(),
+        (Some("http"), Some("127.0.0.1" | "localhost" | "[::1]")) => uri.query().is_none(),
+        _ => false,
     };
-    if !text.parse().is_ok_and(|uri| is_web(&uri)) {
-        settings.complain(format!("{name} is no address of http or https"));
+    if !text.parse().is_ok_and(|uri| is_ours(&uri)) {
+        settings.complain(format!("{name} is no address of https, nor one of http on this machine"));
     }
     text.trim_end_matches('/').to_owned()
 }

@@ -53,7 +53,7 @@ async fn a_purchase_in_the_sandbox_counts_where_it_may() {
         let answer = strict.verify(&strict.ada, "ios", &bought[proof], SYNC).await;
         answer.refused(400, "sandbox_not_allowed");
     }
-    strict.verify(&strict.ada, "ios", &bought["transaction_id"], SYNC).await.refused(400, "purchase_not_found");
+    strict.verify(&strict.ada, "ios", &bought["transaction_id"], SYNC).await.refused(403, "proof_required");
     assert_eq!(strict.state("sync").await.0, "none");
 }
 

@@ -11,6 +11,8 @@ mod google;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod mended;
+#[cfg(test)]
 mod owners;
 #[cfg(test)]
 mod reconcile;

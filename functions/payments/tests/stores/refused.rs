@@ -42,7 +42,7 @@ async fn receipts_that_are_none() {
     shop.verify(&shop.ada, "android", &foreign, SYNC).await.refused(400, "package_mismatch");
     let unknown = google(&json!({ "packageName": "app.satchel", "purchaseToken": "unknown-token" }));
     shop.verify(&shop.ada, "android", &unknown, SYNC).await.refused(400, "purchase_not_found");
-    shop.verify(&shop.ada, "ios", &"2000000000999999".into(), SYNC).await.refused(400, "purchase_not_found");
+    shop.verify(&shop.ada, "ios", &"2000000000999999".into(), SYNC).await.refused(403, "proof_required");
     assert_eq!(books(&shop).await, Vec::<Value>::new());
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
 
 use crate::support::{DAY, SYNC, Shop, YEARLY};
@@ -88,7 +89,15 @@ async fn tell(steps: &[Step], telling: Option<&Telling>) -> BTreeMap<String, Val
     let google = shop.buy("google", "app.satchel.ai.monthly", json!({ "account_token": shop.token })).await;
     // Google has no list of what nobody ever told of: the app does, and acknowledges by it.
     shop.verify(&shop.ada, "android", &google["receipt_data"], "app.satchel.ai.monthly").await.ok();
+    // Google renews a subscription at its end or not at all: what it calls expired stays so.
+    let (mut today, mut paid_until) = (0, 30);
     for (at, step) in steps.iter().enumerate() {
+        match step {
+            Step::Days(days) => today += days,
+            Step::Google("renew") if today > paid_until + 1 => continue,
+            Step::Google("renew" | "recover") => paid_until = paid_until.max(today) + 30,
+            _ => {}
+        }
         let (path, mut body) = match step {
             Step::Days(days) => {
                 // The hourly run fires by itself.
@@ -135,8 +144,17 @@ async fn tell(steps: &[Step], telling: Option<&Telling>) -> BTreeMap<String, Val
     left
 }
 
+/// The same stories at every run of the tests; others with `PROPTEST_RNG_SEED=<number>`.
+fn config() -> ProptestConfig {
+    let mut config = ProptestConfig { cases: 24, max_shrink_iters: 40, ..ProptestConfig::default() };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(1);
+    }
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 40, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
     #[test]
     fn any_telling_ends_as_it_happened(steps in prop::collection::vec(step(), 1..12), telling in telling()) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

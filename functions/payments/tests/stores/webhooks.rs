@@ -34,20 +34,31 @@ async fn forged_notifications_are_refused_and_leave_nothing() {
         let answer = shop.deliver_with(json!({ "store": store, "forge": forge })).await;
         answer["deliveries"].as_array().unwrap().iter().map(|it| it["status"].as_u64().unwrap()).collect()
     };
-    for forge in ["signature", "alg", "chain", "inner", "bundle", "app_id", "environment", "garbage"] {
+    for forge in ["signature", "alg", "chain", "inner", "bundle", "environment", "garbage"] {
         assert_eq!(statuses("apple", forge).await, [400], "{forge}");
     }
     for forge in ["signature", "alg", "missing", "email", "unverified", "audience", "issuer", "expired"] {
         assert_eq!(statuses("google", forge).await, [401], "{forge}");
     }
     assert_eq!(events(&shop).await, Vec::<Value>::new());
-    // Google's own, but never of use: answered, kept, and nothing comes of it.
+    // Rightly signed, for our bundle, with another number than our settings say: kept.
+    assert_eq!(statuses("apple", "app_id").await, [200]);
+    // Google's own, of another app or subscription than our settings say: answered, kept, and tried again.
     for forge in ["bundle", "subscription", "garbage"] {
         assert_eq!(statuses("google", forge).await, [204], "{forge}");
     }
     let kept = events(&shop).await;
-    assert!(kept.iter().all(|it| it["outcome"].as_str().unwrap().starts_with("refused: ")), "{kept:#?}");
+    assert!(kept.iter().all(|it| it["outcome"].is_null() && it["due_pk"].is_string()), "{kept:#?}");
     assert_eq!(shop.state("sync").await.0, "none");
+    // Given up after a month.
+    for _ in 0..31 {
+        shop.advance(DAY).await;
+        shop.stack.drain().await;
+    }
+    let given_up = |it: &Value| it["outcome"].as_str().is_some_and(|outcome| outcome.starts_with("refused: "));
+    let unread: Vec<Value> = events(&shop).await.into_iter().filter(|it| it["kind"] == "UNREAD").collect();
+    assert_eq!(unread.len(), 4);
+    assert!(unread.iter().all(given_up), "{unread:#?}");
 }
 
 #[tokio::test]
@@ -132,4 +143,30 @@ async fn tests_and_types_that_are_new_are_stored_and_answered() {
     // The new type's purchase is looked at again.
     let state = shop.rows("STORE#ios#").await.into_iter().find(|row| row["sk"] == "STATE").unwrap();
     assert!(state["due_at"].as_i64().unwrap() <= shop.stack.now() * 1_000, "{state}");
+}
+
+#[tokio::test]
+async fn every_type_of_both_stores_is_settled_and_cuts_nobody_off() {
+    let shop = Shop::open().await;
+    let apple = shop.buy("apple", SYNC, json!({ "account_token": shop.token })).await;
+    let google = shop.buy("google", "app.satchel.ai.monthly", json!({ "account_token": shop.token })).await;
+    shop.verify(&shop.ada, "android", &google["receipt_data"], "app.satchel.ai.monthly").await.ok();
+    shop.deliver().await;
+    let types = "SUBSCRIBED DID_RENEW DID_CHANGE_RENEWAL_PREF DID_CHANGE_RENEWAL_STATUS OFFER_REDEEMED DID_FAIL_TO_RENEW \
+        GRACE_PERIOD_EXPIRED EXPIRED PRICE_INCREASE REFUND REFUND_REVERSED REFUND_DECLINED CONSUMPTION_REQUEST \
+        RENEWAL_EXTENDED RENEWAL_EXTENSION REVOKE ONE_TIME_CHARGE EXTERNAL_PURCHASE_TOKEN RESCIND_CONSENT \
+        METADATA_UPDATE MIGRATION PRICE_CHANGE TEST";
+    for kind in types.split_whitespace() {
+        // What a type says is not what counts: the transaction and the renewal info inside do, and they are well.
+        shop.apple("notify", &apple, json!({ "type": kind })).await;
+    }
+    for number in (1..=22).chain([99]) {
+        shop.google("notify", &google, json!({ "type": number.to_string() })).await;
+    }
+    shop.deliver().await;
+    let kept = events(&shop).await;
+    assert_eq!(kept.len(), 2 + 23 + 23, "{kept:#?}");
+    let left: Vec<&Value> = kept.iter().filter(|event| event["outcome"].is_null()).collect();
+    assert!(left.is_empty(), "{left:#?}");
+    assert_eq!((shop.state("sync").await, shop.state("ai").await), (active(), active()));
 }

@@ -76,7 +76,7 @@ pub struct BuyIn {
     /// Apple: whose Apple Account buys. All that one customer bought is in one history and one receipt; without this each
     /// purchase is another customer's.
     pub customer: Option<String>,
-    /// Apple: a lapsed purchase that is taken up again (`RESUBSCRIBE`).
+    /// Apple: a lapsed purchase that is taken up again (`RESUBSCRIBE`), maybe with another account token.
     pub original_transaction_id: Option<String>,
     /// What this replaces: Google's `linkedPurchaseToken`, a transaction of Apple's.
     #[serde(alias = "linked_token")]
@@ -124,7 +124,7 @@ pub struct ActIn {
     pub accepted: bool,
     /// `price_increase`: the new price, in thousandths of the currency.
     pub price: Option<i64>,
-    /// `transfer`: the account token from now on; none takes it away.
+    /// `transfer`: the account token from now on, at Apple of new transactions alone; none takes it away.
     pub account_token: Option<String>,
     /// `pause`: from the next period on, instead of at once.
     pub schedule: bool,

@@ -172,7 +172,7 @@ happens! { AppStore, AppleDone, apple;
     "The family no longer shares it." revoke = Revoke
     "Another product from now on." upgrade = Upgrade
     "Another product from the next period on." downgrade = Downgrade
-    "It gets another account token." transfer = Transfer
+    "Its transactions from now on bear another account token." transfer = Transfer
     "Its period is made longer." extend = Extend
     "Its price rises." price_increase = PriceIncrease
 }

@@ -25,6 +25,9 @@ pub enum Mode {
     Down,
     /// As it should, after 10 seconds.
     Slow,
+    /// It knows no such app; Google gives tokens still.
+    #[serde(rename = "404")]
+    NoApp,
     /// Too many requests.
     #[serde(rename = "429")]
     Throttled,
@@ -83,6 +86,11 @@ impl Modes {
         }
     }
 
+    /// Whether `store` is to answer so.
+    pub(super) fn is(&self, store: Store, mode: Mode) -> bool {
+        self.of(store).lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|set| set.mode == mode)
+    }
+
     /// How `store` answers this request.
     pub(super) fn draw(&self, store: Store) -> Mode {
         let mut set = self.of(store).lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,11 +116,19 @@ pub(super) async fn through(mode: Mode, store: Store, now_ms: i64, answer: impl 
             tokio::time::sleep(SLOW).await;
             answer.await
         }
+        Mode::NoApp => Some(no_app(store)),
         Mode::Throttled => Some(throttled(store, now_ms)),
         Mode::Failing => Some(failing(store)),
         Mode::Malformed => answer.await.map(|response| response.map(|body| body.slice(..body.len() / 2))),
         Mode::Redirect => Some(reply::with_header(reply::empty(302), header::LOCATION, "https://store.example/moved")),
         Mode::Html => Some(reply::with_type(200, "text/html", "<html><body>Maintenance</body></html>")),
+    }
+}
+
+fn no_app(store: Store) -> Response<Bytes> {
+    match store {
+        Store::Apple => reply::json(404, &json!({ "errorCode": 4_040_003, "errorMessage": "App not found." })),
+        Store::Google => super::google::no_app(),
     }
 }
 

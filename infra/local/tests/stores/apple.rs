@@ -6,8 +6,8 @@ use satchel_local::stores::{ActIn, AppleDone, BuyIn, Environment, Refused};
 use serde_json::{Value, json};
 
 use crate::support::{
-    MONTHLY, NOW, SUPPORTER, YEARLY, apple, apple_bearer, ask, days, held, on, seconds, start, transaction, verifier,
-    verifier_of,
+    MONTHLY, NOW, SUPPORTER, YEARLY, apple, apple_bearer, ask, days, held, notification, on, seconds, start,
+    transaction, verifier, verifier_of,
 };
 
 const TOKEN: &str = "018f0000-0000-7000-8000-000000000001";
@@ -209,6 +209,49 @@ async fn what_the_family_shares_has_no_token_and_can_be_revoked() {
     assert_eq!(said(&store.revoke(on(&bought.transaction_id)).await.unwrap()), "REVOKE");
     let answer = apple(&local, &format!("v1/subscriptions/{}", bought.transaction_id)).await.ok();
     assert_eq!(answer["data"], json!([]));
+}
+
+#[tokio::test]
+async fn each_transaction_keeps_the_account_token_it_was_bought_with() {
+    const OTHER: &str = "018f0000-0000-7000-8000-000000000002";
+    const THIRD: &str = "018f0000-0000-7000-8000-000000000003";
+    let local = start().await;
+    let store = local.stores().apple();
+    let bought = store.buy(BuyIn { account_token: Some(TOKEN.to_owned()), ..held(MONTHLY) }).await.unwrap();
+    let id = bought.original_transaction_id.as_str();
+    let named = |signed: &str| transaction(&local, signed).app_account_token.unwrap_or_default();
+    let of = async |id: &str| {
+        let answer = apple(&local, &format!("v1/transactions/{id}")).await.ok();
+        named(answer["signedTransactionInfo"].as_str().unwrap())
+    };
+
+    let to = |token: &str| ActIn { account_token: Some(token.to_owned()), ..on(id) };
+    let transferred = store.transfer(to(OTHER)).await.unwrap();
+    assert_eq!((named(&transferred.signed_transaction).as_str(), said(&transferred).as_str()), (TOKEN, ""));
+    assert_eq!(status(&local, &bought).await.1["appAccountToken"], OTHER);
+    days(&local, 30);
+    let renewed = store.renew(on(id)).await.unwrap();
+    assert_eq!(named(&renewed.signed_transaction), OTHER);
+    assert_eq!(of(id).await, TOKEN);
+
+    store.expire(on(id)).await.unwrap();
+    let again =
+        BuyIn { original_transaction_id: Some(id.to_owned()), account_token: Some(THIRD.to_owned()), ..held(YEARLY) };
+    let again = store.buy(again).await.unwrap();
+    assert_eq!((named(&again.signed_transaction).as_str(), said(&again).as_str()), (THIRD, "SUBSCRIBED/RESUBSCRIBE"));
+    let refunded = store.refund(on(&renewed.transaction_id)).await.unwrap();
+    assert_eq!((named(&refunded.signed_transaction).as_str(), said(&refunded).as_str()), (OTHER, "REFUND"));
+    let inside = notification(&local, &refunded.notifications[0].body).unwrap().value;
+    assert_eq!(inside.transaction.unwrap().app_account_token.as_deref(), Some(OTHER));
+    assert_eq!(inside.renewal.unwrap().app_account_token.as_deref(), Some(THIRD));
+    assert_eq!(
+        [of(id).await, of(&renewed.transaction_id).await, of(&again.transaction_id).await],
+        [TOKEN, OTHER, THIRD]
+    );
+    store.downgrade(ActIn { product_id: Some(MONTHLY.to_owned()), ..on(id) }).await.unwrap();
+    let upgraded =
+        store.upgrade(ActIn { product_id: Some("app.satchel.sync.weekly".to_owned()), ..on(id) }).await.unwrap();
+    assert_eq!(named(&upgraded.signed_transaction), THIRD);
 }
 
 #[tokio::test]

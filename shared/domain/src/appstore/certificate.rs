@@ -20,8 +20,16 @@ const P256: [u8; 26] = [
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
+/// Longest certificate in DER, in bytes; Apple's have about 1000.
+const MAX_DER: usize = 8 * 1024;
+/// Most extensions of a certificate; Apple's have up to ten.
+const MAX_EXTENSIONS: usize = 32;
+
 /// The one certificate in `der`, read by both parsers; nothing is said of what it is for.
 pub(super) fn strict(der: &[u8]) -> Result<X509Certificate<'_>, Reason> {
+    if der.len() > MAX_DER {
+        return Err(Reason::CertificateMalformed);
+    }
     let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| Reason::CertificateMalformed)?;
     if !rest.is_empty() {
         return Err(Reason::CertificateTrailing);
@@ -30,6 +38,10 @@ pub(super) fn strict(der: &[u8]) -> Result<X509Certificate<'_>, Reason> {
         return Err(Reason::CertificateMalformed);
     }
     let extensions = parsed.extensions();
+    // Before each is compared with each.
+    if extensions.len() > MAX_EXTENSIONS {
+        return Err(Reason::CertificateMalformed);
+    }
     let twice = extensions.iter().enumerate().any(|(at, it)| extensions.iter().take(at).any(|o| o.oid == it.oid));
     if twice {
         return Err(Reason::CertificateDuplicate);

@@ -14,9 +14,8 @@ use webpki::ring::{ECDSA_P256_SHA256, ECDSA_P256_SHA384, ECDSA_P384_SHA256, ECDS
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter};
 
 use super::certificate::Certificate;
-use super::moment::{Source, Window};
+use super::moment::Window;
 use super::reason::Reason;
-use crate::Timestamp;
 
 /// Apple Root CA - G3, valid until 2039-04-30: <https://www.apple.com/certificateauthority/>. A test compares its
 /// fingerprint with the published one.
@@ -107,8 +106,9 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Verifies what was `sent` for something from `source` that says it was signed at `signed`.
-    pub(super) fn verify(root: &Root, sent: [Vec<u8>; 3], source: Source, signed: Timestamp) -> Result<Self, Reason> {
+    /// Verifies what was `sent`, at a time when all of it is valid. Whether that is the time that counts is another
+    /// question, which is asked once the signature holds: [`Window::judge`].
+    pub(super) fn verify(root: &Root, sent: [Vec<u8>; 3]) -> Result<Self, Reason> {
         let [leaf_der, intermediate_der, root_der] = &sent;
         let (leaf, intermediate) = (Certificate::read(leaf_der)?, Certificate::read(intermediate_der)?);
         Certificate::read(root_der)?;
@@ -118,8 +118,11 @@ impl Chain {
             return Err(Reason::PathLength);
         }
         let window = leaf.window.and(intermediate.window).and(root.window);
-        let second = window.judge(source, signed)?;
-        path(root, leaf_der, intermediate_der, second)?;
+        // Never all of them at once.
+        if window.from > window.until {
+            return Err(Reason::PathInvalid);
+        }
+        path(root, leaf_der, intermediate_der, window.until)?;
         Ok(Self { key: ChainKey::of(root, &sent), window, sent: Arc::new(sent), point })
     }
 
@@ -183,8 +186,6 @@ fn path(root: &Root, leaf: &[u8], intermediate: &[u8], second: i64) -> Result<()
 fn reason(error: webpki::Error) -> Reason {
     use webpki::Error;
     match error {
-        Error::CertExpired { .. } => Reason::CertificateExpired,
-        Error::CertNotValidYet { .. } => Reason::CertificateEarly,
         Error::UnknownIssuer => Reason::PathUnknownIssuer,
         Error::InvalidSignatureForPublicKey => Reason::PathSignature,
         Error::UnsupportedSignatureAlgorithmContext(_)

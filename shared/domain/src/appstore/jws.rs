@@ -7,13 +7,17 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::reason::Reason;
 
 /// Longest text that is looked at, in bytes: a real notification has about 10 KiB.
-pub const MAX_BYTES: usize = 256 * 1024;
+pub const MAX_BYTES: usize = 65_536;
+/// Longest header in base64url: 16 KiB (RFC 4648, 5). Apple's has about 3.
+const MAX_HEADER: usize = (16 * 1024 * 4_usize).div_ceil(3);
+/// Most members of a header; Apple's has two or three.
+const MAX_MEMBERS: usize = 16;
 
 /// A text taken apart; nothing of it is believed yet.
 pub(super) struct Compact<'a> {
@@ -36,6 +40,9 @@ pub(super) fn read(text: &str) -> Result<Compact<'_>, Reason> {
     if payload.contains('.') {
         return Err(Reason::Segments);
     }
+    if header.len() > MAX_HEADER {
+        return Err(Reason::HeaderTooLong);
+    }
     let [header, payload, signature] = [segment(header)?, segment(payload)?, segment(signature)?];
     let chain = chain(&header)?;
     let signature = signature.try_into().map_err(|_| Reason::SignatureLength)?;
@@ -49,6 +56,10 @@ fn segment(text: &str) -> Result<Vec<u8>, Reason> {
 
 fn chain(header: &[u8]) -> Result<[Vec<u8>; 3], Reason> {
     let Members(members) = serde_json::from_slice(header).map_err(|_| Reason::HeaderNotJson)?;
+    // Before each is compared with each.
+    if members.len() > MAX_MEMBERS {
+        return Err(Reason::HeaderTooLong);
+    }
     let twice = members.iter().enumerate().any(|(at, (name, _))| members.iter().take(at).any(|(it, _)| it == name));
     if twice {
         return Err(Reason::HeaderDuplicate);
@@ -70,7 +81,8 @@ fn chain(header: &[u8]) -> Result<[Vec<u8>; 3], Reason> {
     Ok([der(leaf)?, der(intermediate)?, der(root)?])
 }
 
-/// The members of an object in the order they stand: a map would keep the last of two and hide the other.
+/// The members of an object in the order they stand: a map would keep the last of two and hide the other. Of too many
+/// there is one more than is allowed.
 struct Members(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -83,9 +95,12 @@ impl<'de> Deserialize<'de> for Members {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
+                while members.len() <= MAX_MEMBERS
+                    && let Some(member) = map.next_entry()?
+                {
                     members.push(member);
                 }
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 Ok(Members(members))
             }
         }

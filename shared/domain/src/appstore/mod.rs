@@ -5,8 +5,10 @@
 //! | --- | --- |
 //! | three segments, base64url, a strict header, `ES256`, three certificates (RFC 7515) | `segments` … `chain_encoding` |
 //! | the certificates: strict DER, markers, key usage, the leaf's key (RFC 5280) | `certificate_*`, `leaf_*`, `intermediate_*` |
-//! | the path from leaf over intermediate to the pinned root, at the time that counts | `path_*`, `certificate_expired`, `signed_*` |
+//! | the path from leaf over intermediate to the pinned root, while all are valid | `path_*` |
 //! | the signature with the leaf's key (RFC 7518, 3.4) | `signature_length`, `signature` |
+//! | the payload is JSON and says when it was signed | `payload_not_json`, `no_notification`, `signed_date` |
+//! | the chain is valid at the time that counts | `certificate_expired`, `certificate_early`, `signed_*` |
 //! | the kind of payload, by members only that kind has | `kind`, `payload_shape` |
 //! | whose it is: bundle, app and environment from configuration | `bundle`, `app_id`, `environment` |
 //! | inner transaction and renewal info, each on its own, and compared | the same, with the part |
@@ -166,21 +168,20 @@ impl Verifier {
         chains: &mut Vec<Chain>,
     ) -> Result<Map<String, Value>, Reason> {
         let compact = jws::read(text)?;
-        let payload: Map<String, Value> =
-            serde_json::from_slice(&compact.payload).map_err(|_| Reason::PayloadNotJson)?;
-        // Not believed yet: a false date fails with the signature.
-        let signed = signed_date(&payload).ok_or(Reason::SignedDate)?;
         let key = ChainKey::of(&self.root, &compact.chain);
         let chain = match chains.iter().chain(known).find(|chain| chain.key() == key) {
-            Some(chain) => {
-                chain.window().judge(source, signed)?;
-                chain.clone()
-            }
-            None => Chain::verify(&self.root, compact.chain, source, signed)?,
+            Some(chain) => chain.clone(),
+            None => Chain::verify(&self.root, compact.chain)?,
         };
         ring::signature::UnparsedPublicKey::new(&ring::signature::ECDSA_P256_SHA256_FIXED, chain.point())
             .verify(compact.signed, &compact.signature)
             .map_err(|_| Reason::Signature)?;
+        let payload: Map<String, Value> =
+            serde_json::from_slice(&compact.payload).map_err(|_| Reason::PayloadNotJson)?;
+        kind.claims(&payload)?;
+        let signed = signed_date(&payload).ok_or(Reason::SignedDate)?;
+        // After the signature: strangers must not choose an answer that says to come again.
+        chain.window().judge(source, signed)?;
         if chains.iter().all(|it| it.key() != key) {
             chains.push(chain);
         }

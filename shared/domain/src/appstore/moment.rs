@@ -48,21 +48,21 @@ impl Window {
         Self { from: self.from.max(other.from), until: self.until.min(other.until) }
     }
 
-    fn at(self, second: i64) -> Result<i64, Reason> {
+    fn at(self, second: i64) -> Result<(), Reason> {
         if second > self.until {
             return Err(Reason::CertificateExpired);
         }
-        if second < self.from { Err(Reason::CertificateEarly) } else { Ok(second) }
+        if second < self.from { Err(Reason::CertificateEarly) } else { Ok(()) }
     }
 
-    /// The second at which a chain that is valid in this window is judged, where it is valid then.
-    pub(super) fn judge(self, source: Source, signed: Timestamp) -> Result<i64, Reason> {
+    /// Whether a chain that is valid in this window counts for what came from `source` and was `signed` then.
+    pub(super) fn judge(self, source: Source, signed: Timestamp) -> Result<(), Reason> {
         let signed = signed.as_second();
         let Source::Webhook { now } = source else { return self.at(signed) };
         let now = now.as_second();
         let nearest = now.min(self.until).max(self.from);
         if self.from <= self.until && (nearest - now).abs() <= LEEWAY {
-            return Ok(nearest);
+            return Ok(());
         }
         if signed < now.saturating_sub(RETRY_SPAN) {
             return Err(Reason::SignedLongAgo);

@@ -203,6 +203,13 @@ impl Kind {
         ("autoRenewStatus", Self::Renewal),
     ];
 
+    /// Whether `payload` can be what is expected at all. Transactions, renewal info and app transactions are signed for
+    /// every device: they are told from a notification that is new to us before anything else is asked of them.
+    pub(super) fn claims(self, payload: &Map<String, Value>) -> Result<(), Reason> {
+        let [(mark, _), ..] = Self::MARKS;
+        if self == Self::Notification && !payload.contains_key(mark) { Err(Reason::NoNotification) } else { Ok(()) }
+    }
+
     /// Whether `payload` has the mark of this kind and of no other.
     pub(super) fn check(self, payload: &Map<String, Value>) -> Result<(), Reason> {
         let holds = Self::MARKS.iter().all(|(mark, kind)| payload.contains_key(*mark) == (*kind == self));

@@ -32,6 +32,7 @@ closed_list! {
         TooLong = "too_long" "Longer than [`super::MAX_BYTES`]."
         Segments = "segments" "Not exactly three segments (RFC 7515, 7.1)."
         SegmentEncoding = "segment_encoding" "A segment that is not base64url without padding (RFC 7515, 2)."
+        HeaderTooLong = "header_too_long" "The header is longer than 16 KiB, or has more than 16 members."
         HeaderNotJson = "header_not_json" "The header is no JSON object."
         HeaderDuplicate = "header_duplicate" "A header member stands twice (RFC 7515, 4)."
         HeaderCritical = "header_critical" "The header has `crit`: none of its extensions is understood (RFC 7515, 4.1.11)."
@@ -40,7 +41,7 @@ closed_list! {
         ChainMissing = "chain_missing" "`x5c` is absent or no array of strings."
         ChainLength = "chain_length" "`x5c` does not hold exactly three certificates."
         ChainEncoding = "chain_encoding" "A certificate that is not standard base64 (RFC 7515, 4.1.6)."
-        CertificateMalformed = "certificate_malformed" "A certificate that is not X.509 version 3 in DER."
+        CertificateMalformed = "certificate_malformed" "A certificate that is not X.509 version 3 in DER, is longer than 8 KiB, or has more than 32 extensions."
         CertificateTrailing = "certificate_trailing" "Bytes after a certificate."
         CertificateCritical = "certificate_critical" "A critical extension that is not understood (RFC 5280, 4.2)."
         CertificateDuplicate = "certificate_duplicate" "An extension stands twice (RFC 5280, 4.2)."
@@ -67,6 +68,7 @@ closed_list! {
         Signature = "signature" "The signature is not the leaf's over this header and payload."
         PayloadNotJson = "payload_not_json" "The payload is no JSON object."
         SignedDate = "signed_date" "`signedDate` is absent or no date in milliseconds."
+        NoNotification = "no_notification" "Something else that the App Store signs, where a notification is expected."
         Kind = "kind" "Another kind of payload than the one that is expected here."
         PayloadShape = "payload_shape" "A required member is absent, or one is not of its type."
         NotificationBody = "notification_body" "Not exactly one of the four bodies a notification can have."
@@ -79,7 +81,8 @@ closed_list! {
 
 impl Reason {
     /// Whether the same text may be accepted at a later time, or by another configuration of ours: it must not be
-    /// answered like one that can never become valid.
+    /// answered like one that can never become valid. Nobody but who signed for the root can bring about one of these
+    /// by what they send: path and signature are verified before the time is judged.
     pub fn may_pass_later(self) -> bool {
         matches!(self, Self::CertificateEarly | Self::SignedAhead | Self::RootInvalid)
     }
@@ -92,6 +95,27 @@ pub struct Refused {
     pub part: Part,
     /// Why.
     pub reason: Reason,
+}
+
+impl Refused {
+    /// Whether the text is rightly signed by a chain to the root, and yet not understood, or not what our settings expect:
+    /// something new of Apple's, or a mistake of ours.
+    ///
+    /// Such a notification is stored unsettled and answered 200, because Apple gives up after its retries, and then
+    /// nobody would ever learn of it. What is another app's, of another environment, or no notification is no such thing:
+    /// Apple signs that for every developer and every device, so that anybody can send it.
+    pub fn is_unread(&self) -> bool {
+        match self.reason {
+            Reason::PayloadNotJson
+            | Reason::SignedDate
+            | Reason::Kind
+            | Reason::PayloadShape
+            | Reason::NotificationBody
+            | Reason::AppId => true,
+            Reason::OriginalTransaction => self.part != Part::Outer,
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Refused {

@@ -84,6 +84,18 @@ impl Facts {
         Self { purchase, fetched_at, gone: None, lapsed_at, ..self }
     }
 
+    /// Whether it is paid for at `now` by what the API said last.
+    pub fn is_live(&self, now: i64) -> bool {
+        let purchase = &self.purchase;
+        if self.gone.is_some() || self.replaced_at.is_some() {
+            return false;
+        }
+        match purchase.kind {
+            Kind::OneTime => matches!(purchase.state, State::Active | State::Pending),
+            Kind::Subscription => purchase.lines.iter().any(|line| line.expires.is_some_and(|end| end > now)),
+        }
+    }
+
     /// `order` was wholly voided at `at`; the first time counts.
     pub fn void(&mut self, order: impl Into<String>, at: i64) {
         self.voided.entry(order.into()).or_insert(at);

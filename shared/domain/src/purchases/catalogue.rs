@@ -46,8 +46,13 @@ impl Catalogue {
         let products: BTreeMap<String, Product> = serde_json::from_str(json).map_err(|error| error.to_string())?;
         let fits =
             |id: &str| (1..=MAX_PRODUCT_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-        match products.keys().find(|id| !fits(id)) {
-            Some(id) => Err(format!("`{id}` is no product id")),
+        if let Some(id) = products.keys().find(|id| !fits(id)) {
+            return Err(format!("`{id}` is no product id"));
+        }
+        // The store says when a subscription ends.
+        let ends_twice = |it: &Product| it.kind == ProductKind::Subscription && it.days.is_some();
+        match products.iter().find(|(_, product)| ends_twice(product)) {
+            Some((id, _)) => Err(format!("`{id}`: `days` is for what is bought once")),
             None => Ok(Self(products)),
         }
     }
@@ -90,6 +95,7 @@ mod tests {
             r#"{"a": {"add_on": "gold", "kind": "subscription"}}"#,
             r#"{"a": {"add_on": "sync", "kind": "rent"}}"#,
             r#"{"a": {"add_on": "sync", "kind": "subscription", "day": 3}}"#,
+            r#"{"a": {"add_on": "sync", "kind": "subscription", "days": 3}}"#,
             r#"{"a b": {"add_on": "sync", "kind": "subscription"}}"#,
             r#"{"": {"add_on": "sync", "kind": "subscription"}}"#,
         ] {

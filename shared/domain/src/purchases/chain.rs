@@ -116,10 +116,14 @@ impl Snapshot {
         self.expires_at.or_else(|| days().map(sold_for))
     }
 
-    /// Whether it was bought after `other`; of two bought at one moment, Apple's number of the later one is higher.
+    /// Whether it was made after `other`, by Apple's number. The date of purchase does not say so: a renewal bears the
+    /// beginning of its period, up to a day ahead, and an upgrade may come in between.
     fn comes_after(&self, other: &Self) -> bool {
-        let place = |it: &Self| (it.purchased_at, it.transaction_id.len(), it.transaction_id.clone());
-        place(self) > place(other)
+        self.number() > other.number()
+    }
+
+    fn number(&self) -> (usize, &str) {
+        (self.transaction_id.len(), &self.transaction_id)
     }
 
     fn bought_second(&self) -> i64 {
@@ -186,10 +190,11 @@ impl Chain {
         true
     }
 
-    /// The token of our own account that the line names: the one signed last.
+    /// The token of our own account that the line names: that of its newest purchase which names one. Not of the newest
+    /// signature: a refund of an old period is signed today and speaks of who bought it then.
     pub fn account_token(&self) -> Option<&str> {
-        let naming = self.transactions.values().filter(|snapshot| snapshot.account_token.is_some());
-        naming.max_by_key(|it| (it.signed_at, &it.account_token))?.account_token.as_deref()
+        let naming = self.transactions.values().filter(|it| it.account_token.is_some());
+        naming.max_by(|one, other| one.number().cmp(&other.number()))?.account_token.as_deref()
     }
 
     /// When another transaction took the place of `snapshot`, Unix seconds. Within a line one subscription is active at a
@@ -205,8 +210,13 @@ impl Chain {
                 && it.bought_second() < end.saturating_sub(RENEWED_AHEAD)
         });
         let next = later.map(Snapshot::bought_second).min();
-        // Apple says that there was one, and it never came here.
-        next.or_else(|| snapshot.upgraded.then(|| snapshot.signed_at.div_euclid(1_000)))
+        next.or_else(|| {
+            // Apple says that there was one: a later number, bought before this one would have begun; or it never came
+            // here. When Apple signed that does not count, or each look would move the end.
+            let others = self.transactions.values().filter(|it| it.kind == Kind::AutoRenewable);
+            let later = others.filter(|it| it.comes_after(snapshot)).map(Snapshot::bought_second);
+            snapshot.upgraded.then(|| later.chain([snapshot.bought_second()]).min()).flatten()
+        })
     }
 
     /// When what `snapshot` gives ends, `i64::MAX` for never: the later one speaks for the line.
@@ -222,11 +232,13 @@ impl Chain {
             let gives = catalogue.add_on(&snapshot.product_id);
             add_on.is_none_or(|add_on| gives == Some(add_on))
         };
-        self.transactions.values().filter(wanted).max_by_key(|snapshot| {
-            // A transaction that was taken back never speaks where another one still stands.
-            let stands = snapshot.revoked_at.is_none() && self.replaced_at(snapshot).is_none();
-            (stands, self.end(snapshot, catalogue), snapshot.purchased_at, &snapshot.transaction_id)
-        })
+        // What was taken back or replaced ended then: so it never speaks where another one still stands, and a refund of
+        // the current period is told though an older one ran to its end.
+        let weight = |it: &Snapshot| (self.end(it, catalogue), it.revoked_at.is_none());
+        self.transactions
+            .values()
+            .filter(wanted)
+            .max_by(|one, other| weight(one).cmp(&weight(other)).then_with(|| one.number().cmp(&other.number())))
     }
 
     /// What the line `original` gives: one source an add-on.
@@ -290,7 +302,13 @@ fn status(
         // Apple's non-renewing subscriptions have no end of their own, and neither has what the catalogue does not limit.
         return matches!(snapshot.kind, Kind::Once | Kind::NonRenewing).then_some(Status::Owned);
     };
-    let Some(renewal) = renewal.filter(|renewal| renewal.retrying) else { return Some(Status::Active) };
+    let Some(renewal) = renewal.filter(|renewal| renewal.retrying) else {
+        // Its end is told, not only reached: whoever waits for a change hears of it. Where a renewal is expected, Apple's
+        // word of it is on its way.
+        let told_at = renewal.map_or(0, |it| it.signed_at).max(snapshot.signed_at).div_euclid(1_000);
+        let goes_on = renewal.is_some_and(|it| it.will_renew && it.intent.is_none());
+        return Some(if told_at >= paid_until && !goes_on { Status::Expired } else { Status::Active });
+    };
     let told_at = renewal.signed_at.div_euclid(1_000);
     Some(match renewal.grace_until {
         Some(until) if told_at < until => Status::Grace,

@@ -100,6 +100,39 @@ fn a_refund_of_the_current_period_and_its_reversal() {
 }
 
 #[test]
+fn a_line_names_who_bought_last_whatever_is_signed_last() {
+    let of = |snapshot: Snapshot, token: &str| Snapshot { account_token: Some(token.to_owned()), ..snapshot };
+    let mut refunded = of(period("1", "sync", 90), "ada");
+    (refunded.revoked_at, refunded.signed_at) = (Some(NOW), NOW * 1_000);
+    let known = chain(&[of(period("2", "sync", 3), "ben"), refunded], None);
+    assert_eq!(known.account_token(), Some("ben"));
+    // A renewal that names nobody leaves the name.
+    let known = chain(&[of(period("2", "sync", 33), "ben"), period("3", "sync", 3)], None);
+    assert_eq!(known.account_token(), Some("ben"));
+}
+
+#[test]
+fn the_end_is_told_where_apple_tells_it() {
+    let end = NOW + 30 * DAY;
+    let cancelled = |signed| RenewalSnapshot { will_renew: false, intent: Some(1), ..renews(signed) };
+    let status = |renewal| source(&chain(&[period("1", "sync", 0)], renewal), AddOn::Sync).unwrap().status;
+    assert_eq!(status(Some(cancelled(end - 1))), Status::Active);
+    assert_eq!(status(Some(cancelled(end))), Status::Expired);
+    // A renewal is expected: within the slack it stays.
+    assert_eq!(status(Some(renews(end + 1))), Status::Active);
+    let seen_again = Snapshot { signed_at: (end + 9) * 1_000, ..period("1", "sync", 0) };
+    assert_eq!(source(&chain(&[seen_again], None), AddOn::Sync).unwrap().status, Status::Expired);
+}
+
+#[test]
+fn a_refund_of_the_current_period_is_told_though_an_older_one_ran_to_its_end() {
+    let refunded = Snapshot { revoked_at: Some(NOW), signed_at: NOW * 1_000, ..period("2", "sync", 3) };
+    let known = chain(&[period("1", "sync", 33), refunded], Some(renews(NOW - 3 * DAY)));
+    assert_eq!(state(&known, AddOn::Sync, NOW), (Status::Revoked, false));
+    assert!(!source(&known, AddOn::Sync).unwrap().will_renew);
+}
+
+#[test]
 fn at_equal_dates_a_revocation_wins_then_the_later_expiry() {
     let plain = period("1", "sync", 3);
     let revoked = Snapshot { revoked_at: Some(NOW), ..plain.clone() };
@@ -136,6 +169,12 @@ fn an_upgrade_that_is_refunded_does_not_bring_the_old_product_back() {
         assert_eq!(state(&known, AddOn::Sync, NOW), (Status::Revoked, false));
         assert_eq!(source(&known, AddOn::Sync).unwrap().transaction_id, "2");
     }
+    // Renewed a day ahead, then upgraded: the upgrade counts, though the renewal's period begins later.
+    let ahead = Snapshot { purchased_at: (NOW + DAY) * 1_000, ..period("2", "sync", -1) };
+    let upgrade = period("3", "sync.plus", 0);
+    let known = chain(&[period("1", "sync", 29), ahead, upgrade], None);
+    assert_eq!(source(&known, AddOn::Sync).unwrap().transaction_id, "3");
+    assert_eq!(state(&known, AddOn::Sync, NOW + 29 * DAY), (Status::Active, true));
     // A renewal that was charged a little early replaces nothing.
     let renewed = Snapshot { purchased_at: (NOW + 30 * DAY - 33) * 1_000, ..period("2", "sync", -30) };
     let known = chain(&[period("1", "sync", 0), Snapshot { revoked_at: Some(NOW + 30 * DAY), ..renewed }], None);

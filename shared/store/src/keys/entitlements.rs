@@ -6,11 +6,13 @@
 //! | a grant | `U#<user>` | `PURCHASE#grant#<grant>` |
 //! | a change of access, never updated | `U#<user>` | `LEDGER#<milliseconds>#<event>#<add-on>`, of a purchase then `#<source>` |
 //! | the same of an erased person | `L#<pseudonym>` | as before |
+//! | a purchase in a store that is the person's | `U#<user>` | `OWNS#<source>` |
 //! | a purchase in a store: whose it is, what is known of it | `STORE#<store>#<original transaction \| hash of the token>` | `STATE` |
 //! | the newest snapshot of one of its transactions (App Store) | the same | `TX#<transaction>` |
 //! | an event of a store, as it came | `EVENT#<store>#<its id>` | `EVENT` |
 //! | how far the reconciling has come | `RECONCILE` | `<what>` |
 //! | until when a chain of certificates needs no OCSP | `OCSP#<key of the chain>` | `OCSP` |
+//! | one window of a limit ([`super::accounts::window`]) | `LIM#<kind>#<SHA-256 of the user>` | `W#<beginning>` |
 //! | receipts ([`super::receipts`]) | `RCPT#<who>` | |
 
 use satchel_domain::entitlements::AddOn;
@@ -56,6 +58,14 @@ pub fn ledger(user: &UserId, at_millis: i64, event: &EventId, add_on: AddOn, pur
 pub fn ledger_place(user: &UserId, sk: &str) -> Option<Key> {
     let fits = sk.starts_with(LEDGER) && sk.len() <= 384 && sk.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| Key::new(partition(user), sk))
+}
+
+/// Prefix of a person's purchases in stores.
+pub const OWNED: &str = "OWNS#";
+
+/// That the purchase `source` (its name among the sources of an add-on) is `user`'s.
+pub fn owned(user: &UserId, source: &str) -> Key {
+    Key::new(partition(user), format!("{OWNED}{source}"))
 }
 
 /// Sort key of a purchase in a store.

@@ -1,14 +1,20 @@
 //! What the App Store Server API tells by pages: the notifications that were sent, and the transactions of a purchase.
 
+use std::time::Duration;
+
 use satchel_domain::appstore::{Environment, Transaction};
 use satchel_domain::{Error, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AppleApi, is_id};
+use super::{AppleApi, Side, is_id};
 use crate::stores::StoreError;
 
 /// Most pages of one history, of 20 transactions each.
 const MAX_PAGES: usize = 50;
+/// A history of transactions with all its pages, at most.
+const TRANSACTIONS: Duration = Duration::from_secs(20);
+/// Its name in logs.
+const CALL: &str = "transaction_history";
 
 /// A page of the notifications that Apple sent.
 #[derive(Debug)]
@@ -93,18 +99,29 @@ impl AppleApi {
         now: Timestamp,
     ) -> Result<Vec<Transaction>, StoreError> {
         is_id(original)?;
-        let call = "transaction_history";
         let side = self.side(environment).ok_or(StoreError::Refused("environment"))?;
+        match tokio::time::timeout(TRANSACTIONS, self.all_transactions(side, original, now)).await {
+            Ok(all) => all,
+            Err(_) => Err(self.calls.later(CALL, Error::unavailable("a history took too long to read"))),
+        }
+    }
+
+    async fn all_transactions(
+        &self,
+        side: &Side,
+        original: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Transaction>, StoreError> {
         let mut transactions = Vec::new();
         let mut revision: Option<String> = None;
         for _ in 0..MAX_PAGES {
             let mut parameters = vec![("sort", "ASCENDING")];
             parameters.extend(revision.as_deref().map(|revision| ("revision", revision)));
             let path = format!("/inApps/v2/history/{original}?{}", query(&parameters));
-            let page: Transactions = self.ask(side, call, &path, None, now).await?;
+            let page: Transactions = self.ask(side, CALL, &path, None, now).await?;
             for text in &page.signed_transactions {
                 // The history is the customer's in our app: other purchases of theirs stand in it too.
-                let transaction = self.transaction(side, call, text, now)?;
+                let transaction = self.transaction(side, CALL, text, now)?;
                 if transaction.original_transaction_id == original {
                     transactions.push(transaction);
                 }
@@ -113,11 +130,16 @@ impl AppleApi {
                 return Ok(transactions);
             }
             if page.revision.is_none() || page.revision == revision {
-                return Err(self.calls.unusable(call, "page", "more pages, but no way to them"));
+                return Err(self.calls.unusable(CALL, "page", "more pages, but no way to them"));
             }
             revision = page.revision;
         }
-        tracing::warn!(store = "apple", call, pages = MAX_PAGES, "a history of transactions is longer than is read");
+        tracing::warn!(
+            store = "apple",
+            call = CALL,
+            pages = MAX_PAGES,
+            "a history of transactions is longer than is read"
+        );
         Ok(transactions)
     }
 }

@@ -111,12 +111,16 @@ fn switch(settings: &mut Reader<'_>, name: &str) -> bool {
     }
 }
 
-/// The root that is pinned: Apple's, or the local stack's.
+/// The root that is pinned: Apple's, or the local stack's. Whoever holds the key of another root could sign purchases, so
+/// that no other stage has one.
 fn root(settings: &Settings) -> Result<Root, Complaints> {
     let complain = |text: &str| Complaints(vec![format!("APPLE_ROOT_CA {text}")]);
     let Some(text) = settings.get("APPLE_ROOT_CA") else {
         return Root::apple().map_err(|_| complain("is not set, and the embedded root cannot be read"));
     };
+    if settings.get("STAGE").as_deref() != Some("local") {
+        return Err(complain("is set, but STAGE is not local"));
+    }
     let der = STANDARD.decode(text.trim()).map_err(|_| complain("is not base64"))?;
     Root::from_der(der).map_err(|_| complain("is no certificate of a root"))
 }

@@ -224,7 +224,7 @@ fn settings_that_mean_nothing_are_complained_of() {
     let responders = Responders::new(Vec::new());
     for (settings, complaint) in [
         (&[("APPLE_OCSP", "yes")], "APPLE_OCSP is neither on nor off"),
-        (&[("APPLE_OCSP_URL", "ocsp.test")], "APPLE_OCSP_URL is no address of http or https"),
+        (&[("APPLE_OCSP_URL", "ocsp.test")], "APPLE_OCSP_URL is no address of https, nor one of http on this machine"),
     ] {
         assert_eq!(read(&responders, settings).err(), Some(Complaints(vec![complaint.to_owned()])));
     }

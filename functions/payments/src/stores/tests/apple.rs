@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use http::Request;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use p256::pkcs8::{EncodePublicKey as _, LineEnding};
+use satchel_domain::appstore::Environment;
 use serde_json::{Value, json};
 
 use super::given::Given;
@@ -52,7 +53,7 @@ async fn a_subscription_comes_with_its_newest_state() {
         (SUBSCRIPTIONS, pki.statuses(&[pki.item(1, &newest, &renewal("Production"))])),
     ]);
     let (api, server) = api(&pki, |given| given, script).await;
-    let found = api.purchase(ORIGINAL, now()).await.unwrap();
+    let found = api.purchase(ORIGINAL, None, now()).await.unwrap();
     assert_eq!(found.environment.as_str(), "Production");
     let ids: Vec<&str> = found.transactions.iter().map(|one| one.transaction_id.as_str()).collect();
     assert_eq!(ids, [ORIGINAL, NEWEST]);
@@ -79,7 +80,7 @@ async fn of_two_states_of_a_transaction_the_newer_one_counts() {
             (SUBSCRIPTIONS, pki.statuses(&[pki.item(5, &refunded, &renewal("Production"))])),
         ]);
         let (api, _) = api(&pki, |given| given, script).await;
-        let found = api.purchase(NEWEST, now()).await.unwrap();
+        let found = api.purchase(NEWEST, None, now()).await.unwrap();
         assert_eq!(found.transactions.len(), 1);
         assert_eq!(found.transactions[0].revocation_date.is_some(), is_revoked);
     }
@@ -98,7 +99,7 @@ async fn items_of_other_purchases_are_left_out_and_the_newest_renewal_counts() {
     ]);
     let script = routes(vec![(TRANSACTIONS, pki.info(&asked)), (SUBSCRIPTIONS, statuses)]);
     let (api, _) = api(&pki, |given| given, script).await;
-    let found = api.purchase(NEWEST, now()).await.unwrap();
+    let found = api.purchase(NEWEST, None, now()).await.unwrap();
     assert_eq!(found.transactions.len(), 1);
     assert!(found.renewal.unwrap().will_renew());
     assert_eq!(found.status, Some(1));
@@ -109,7 +110,7 @@ async fn what_does_not_renew_itself_takes_one_call() {
     let pki = Pki::new();
     let asked = with(transaction(NEWEST, "Production"), "type", "Non-Consumable");
     let (api, server) = api(&pki, |given| given, routes(vec![(TRANSACTIONS, pki.info(&asked))])).await;
-    let found = api.purchase(NEWEST, now()).await.unwrap();
+    let found = api.purchase(NEWEST, None, now()).await.unwrap();
     assert!(found.renewal.is_none() && found.status.is_none());
     assert_eq!(server.asked().len(), 1);
 }
@@ -119,7 +120,7 @@ async fn a_transaction_counts_without_a_state_of_its_subscription() {
     let pki = Pki::new();
     let script = routes(vec![(TRANSACTIONS, pki.info(&transaction(NEWEST, "Production")))]);
     let (api, server) = api(&pki, |given| given, script).await;
-    assert!(api.purchase(NEWEST, now()).await.unwrap().renewal.is_none());
+    assert!(api.purchase(NEWEST, None, now()).await.unwrap().renewal.is_none());
     assert_eq!(server.asked().len(), 2);
 }
 
@@ -132,14 +133,44 @@ async fn what_production_does_not_know_is_looked_for_in_the_sandbox() {
         ("sandbox.example/inApps/v1/subscriptions/", pki.statuses(&[pki.item(1, &asked, &renewal("Sandbox"))])),
     ];
     let (allowed, server) = api(&pki, |given| given, routes(answers.clone())).await;
-    let found = allowed.purchase(NEWEST, now()).await.unwrap();
+    let found = allowed.purchase(NEWEST, None, now()).await.unwrap();
     assert_eq!((found.environment.as_str(), found.status), ("Sandbox", Some(1)));
     let hosts: Vec<String> = server.asked().iter().map(|one| one.uri().host().unwrap().to_owned()).collect();
     assert_eq!(hosts, ["apple.example", "sandbox.example", "sandbox.example"]);
 
     let (forbidden, server) = api(&pki, |given| given.set("ALLOW_SANDBOX", "false"), routes(answers)).await;
-    assert!(matches!(forbidden.purchase(NEWEST, now()).await, Err(StoreError::NotFound)));
+    assert!(matches!(forbidden.purchase(NEWEST, None, now()).await, Err(StoreError::NotFound)));
     assert_eq!(server.asked().len(), 1, "the sandbox is not even asked");
+}
+
+#[tokio::test]
+async fn a_purchase_is_asked_for_in_one_environment_alone_where_that_is_known() {
+    const PRODUCTION: Environment = Environment::Production { app_apple_id: super::APP_ID };
+    let pki = Pki::new();
+    let asked = |environment: &str| with(transaction(NEWEST, environment), "type", "Non-Consumable");
+    let answers = || {
+        routes(vec![
+            ("apple.example/inApps/v1/transactions/", pki.info(&asked("Production"))),
+            ("sandbox.example/inApps/v1/transactions/", pki.info(&asked("Sandbox"))),
+        ])
+    };
+    for only in [PRODUCTION, Environment::Sandbox] {
+        let (both, server) = api(&pki, |given| given, answers()).await;
+        let found = both.purchase(NEWEST, Some(only), now()).await.unwrap();
+        assert_eq!(found.environment, only);
+        assert_eq!(server.asked().len(), 1);
+        let (knowing_nothing, server) = api(&pki, |given| given, routes(vec![])).await;
+        assert!(matches!(knowing_nothing.purchase(NEWEST, Some(only), now()).await, Err(StoreError::NotFound)));
+        assert_eq!(server.asked().len(), 1, "the other is not asked");
+    }
+    let (production, server) = api(&pki, |given| given.set("ALLOW_SANDBOX", "false"), answers()).await;
+    let answer = production.purchase(NEWEST, Some(Environment::Sandbox), now()).await;
+    assert!(matches!(answer, Err(StoreError::NotFound)), "{answer:?}");
+    assert!(server.asked().is_empty(), "what does not count here is not asked for");
+    let (sandbox, server) = api(&pki, |given| given.set("APPLE_ENVIRONMENT", "Sandbox"), answers()).await;
+    let answer = sandbox.purchase(NEWEST, Some(PRODUCTION), now()).await;
+    assert!(matches!(answer, Err(StoreError::NotFound)), "{answer:?}");
+    assert!(server.asked().is_empty());
 }
 
 #[tokio::test]
@@ -147,7 +178,7 @@ async fn what_no_environment_knows_is_absent_and_no_failure() {
     let heard = Heard::begin();
     let pki = Pki::new();
     let (api, server) = api(&pki, |given| given, routes(vec![])).await;
-    assert!(matches!(api.purchase(NEWEST, now()).await, Err(StoreError::NotFound)));
+    assert!(matches!(api.purchase(NEWEST, None, now()).await, Err(StoreError::NotFound)));
     assert_eq!(server.asked().len(), 2);
     assert!(!heard.text().contains("metric="), "{}", heard.text());
 }
@@ -157,7 +188,7 @@ async fn a_stage_of_the_sandbox_never_asks_production() {
     let pki = Pki::new();
     let change = |given: Given| given.set("APPLE_ENVIRONMENT", "Sandbox");
     let (api, server) = api(&pki, change, routes(vec![])).await;
-    assert!(matches!(api.purchase(NEWEST, now()).await, Err(StoreError::NotFound)));
+    assert!(matches!(api.purchase(NEWEST, None, now()).await, Err(StoreError::NotFound)));
     assert_eq!(server.lines(), [format!("GET https://sandbox.example/inApps/v1/transactions/{NEWEST}")]);
 }
 
@@ -167,7 +198,7 @@ async fn what_is_no_id_is_refused_before_any_call() {
     let (api, server) = api(&pki, |given| given, |_| html(500)).await;
     let environment = api.sides[0].environment;
     for id in ["", "1/../2", "1?x=2", "1%2F2", "..", "12a", "１２", " 1", "123456789012345678901"] {
-        assert!(matches!(api.purchase(id, now()).await, Err(StoreError::Refused("transaction_id"))), "{id}");
+        assert!(matches!(api.purchase(id, None, now()).await, Err(StoreError::Refused("transaction_id"))), "{id}");
         let history = api.revoked_or_all_transactions(id, environment, now()).await;
         assert!(matches!(history, Err(StoreError::Refused("transaction_id"))), "{id}");
     }
@@ -186,7 +217,7 @@ async fn an_answer_that_apple_did_not_sign_for_us_is_refused_and_told() {
     ] {
         let heard = Heard::begin();
         let (api, _) = api(&pki, |given| given, routes(vec![(TRANSACTIONS, info)])).await;
-        match api.purchase(NEWEST, now()).await {
+        match api.purchase(NEWEST, None, now()).await {
             Err(StoreError::Refused(told)) => assert_eq!(told, reason),
             other => panic!("{reason}: {other:?}"),
         }
@@ -203,18 +234,18 @@ async fn a_renewal_of_another_purchase_and_another_transaction_are_not_taken() {
     let statuses = pki.statuses(&[pki.item(1, &asked, &foreign)]);
     let script = routes(vec![(TRANSACTIONS, pki.info(&asked)), (SUBSCRIPTIONS, statuses)]);
     let (believing, _) = api(&pki, |given| given, script).await;
-    let answer = believing.purchase(NEWEST, now()).await;
+    let answer = believing.purchase(NEWEST, None, now()).await;
     assert!(matches!(answer, Err(StoreError::Refused("original_transaction"))), "{answer:?}");
 
     let script = routes(vec![(TRANSACTIONS, pki.info(&asked))]);
     let (asking, _) = api(&pki, |given| given, script).await;
-    assert!(matches!(asking.purchase("77", now()).await, Err(StoreError::Unusable("other_transaction"))));
+    assert!(matches!(asking.purchase("77", None, now()).await, Err(StoreError::Unusable("other_transaction"))));
 }
 
 #[tokio::test]
 async fn apple_knows_us_by_a_token_with_these_claims() {
     let (api, server) = api(&Pki::new(), |given| given, routes(vec![])).await;
-    assert!(api.purchase(NEWEST, now()).await.is_err());
+    assert!(api.purchase(NEWEST, None, now()).await.is_err());
     let token = bearer(&server.asked()[0]);
     let header = jsonwebtoken::decode_header(&token).unwrap();
     assert_eq!((header.alg, header.kid.as_deref()), (Algorithm::ES256, Some("2X9R4HXF34")));
@@ -237,7 +268,7 @@ async fn apple_knows_us_by_a_token_with_these_claims() {
 async fn a_token_is_used_again_while_a_minute_of_it_is_left() {
     let (api, server) = api(&Pki::new(), |given| given.set("ALLOW_SANDBOX", "false"), routes(vec![])).await;
     for at in [0, 240, 241, 100] {
-        assert!(api.purchase(NEWEST, later(at)).await.is_err());
+        assert!(api.purchase(NEWEST, None, later(at)).await.is_err());
     }
     let tokens: Vec<String> = server.asked().iter().map(bearer).collect();
     assert_eq!(tokens[0], tokens[1]);
@@ -251,8 +282,8 @@ async fn a_chain_is_kept_for_fifteen_minutes_and_its_time_judged_anew() {
     let asked = with(transaction(NEWEST, "Production"), "type", "Non-Consumable");
     let (api, _) = api(&pki, |given| given, routes(vec![(TRANSACTIONS, pki.info(&asked))])).await;
     assert!(api.chains().known(now()).is_empty());
-    api.purchase(NEWEST, now()).await.unwrap();
-    api.purchase(NEWEST, later(899)).await.unwrap();
+    api.purchase(NEWEST, None, now()).await.unwrap();
+    api.purchase(NEWEST, None, later(899)).await.unwrap();
     assert_eq!(api.chains().known(later(899)).len(), 1);
     assert_eq!(api.chains().known(later(-3_600)).len(), 1, "an event is judged at the time of its coming");
     assert!(api.chains().known(later(900)).is_empty(), "another use gives no more time");

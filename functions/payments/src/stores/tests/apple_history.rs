@@ -107,6 +107,23 @@ async fn a_history_is_bounded_and_must_get_on() {
     assert_eq!(server.asked().len(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_history_that_takes_too_long_is_given_up() {
+    let heard = Heard::begin();
+    let number = std::sync::atomic::AtomicUsize::new(0);
+    // Two tries a page, the first of which is never answered.
+    let slow = move |_: &http::Request<_>| {
+        let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let page = json!({ "revision": format!("r{number}"), "hasMore": true });
+        json(200, page).after(std::time::Duration::from_secs(if number.is_multiple_of(2) { 60 } else { 2 }))
+    };
+    let (api, _) = api(&Pki::new(), |given| given, slow).await;
+    let begun = tokio::time::Instant::now();
+    super::apple_trouble::wait(api.revoked_or_all_transactions(ORIGINAL, PRODUCTION, now()).await);
+    assert_eq!(begun.elapsed().as_secs(), 20);
+    assert_eq!(heard.count("StoreCallFailed", "apple"), 1, "{}", heard.text());
+}
+
 #[tokio::test]
 async fn a_history_is_asked_for_where_the_purchase_was_made() {
     let pki = Pki::new();

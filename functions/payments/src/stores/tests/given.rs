@@ -39,6 +39,7 @@ impl Given {
     /// The App Store in production, with the sandbox allowed.
     pub(super) fn apple(pki: &Pki) -> Self {
         let settings = [
+            ("STAGE", "local"),
             ("APPLE_BUNDLE_ID", BUNDLE),
             ("APPLE_APP_ID", "1234567890"),
             ("APPLE_ENVIRONMENT", "Production"),

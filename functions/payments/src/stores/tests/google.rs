@@ -88,14 +88,50 @@ async fn a_purchase_is_asked_for_by_its_token() {
 #[tokio::test]
 async fn what_google_does_not_know_is_absent_and_what_it_does_not_read_refused() {
     let heard = Heard::begin();
-    for status in [404, 410] {
-        let (api, _) = api(move |_| error(status, "purchaseTokenNoLongerValid")).await;
-        assert!(matches!(api.subscription(&token(), now()).await, Err(StoreError::NotFound)), "{status}");
+    for (status, reason) in [
+        (404, "purchaseTokenNotFound"),
+        (410, "purchaseTokenNoLongerValid"),
+        (410, "subscriptionPurchaseNoLongerAvailable"),
+    ] {
+        let (api, _) = api(move |_| error(status, reason)).await;
+        assert!(matches!(api.subscription(&token(), now()).await, Err(StoreError::NotFound)), "{reason}");
+        assert!(matches!(api.product(&token(), now()).await, Err(StoreError::NotFound)), "{reason}");
     }
     let (api, _) = api(|_| error(400, "invalid")).await;
     let answer = api.product(&token(), now()).await;
     assert!(matches!(answer, Err(StoreError::Refused("purchase_token"))), "{answer:?}");
     assert!(!heard.text().contains("metric="), "{}", heard.text());
+}
+
+#[tokio::test]
+async fn what_is_missing_is_a_purchase_only_where_google_names_its_token() {
+    let of_status = || json(404, json!({ "error": { "code": 404, "message": "x", "status": "NOT_FOUND" } }));
+    let answers: [Case; 8] = [
+        ("application_not_found", || error(404, "applicationNotFound")),
+        ("application_not_found", || error(410, "applicationNotFound")),
+        ("status", || error(404, "notFound")),
+        ("status", || error(410, "gone")),
+        ("status", of_status),
+        ("status", || json(404, json!({ "message": "no route" }))),
+        ("status", || html(410)),
+        ("status", || error(405, "purchaseTokenNotFound")),
+    ];
+    for (reason, answer) in answers {
+        let heard = Heard::begin();
+        let (api, _) = api(move |_| answer()).await;
+        let outcomes = [
+            api.subscription(&token(), now()).await.map(|_| ()),
+            api.product(&token(), now()).await.map(|_| ()),
+            api.acknowledge_subscription(&token(), now()).await,
+            api.acknowledge_product("app.satchel.supporter", &token(), now()).await,
+            api.voided_page(1_000, 2_000, None, now()).await.map(|_| ()),
+        ];
+        for outcome in outcomes {
+            assert!(matches!(outcome, Err(StoreError::Unusable(told)) if told == reason), "{reason}: {outcome:?}");
+        }
+        assert_eq!(heard.count("StoreAnswerUnusable", "google"), 5, "{reason}");
+        assert!(!heard.text().contains(token().expose()), "{}", heard.text());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -106,12 +106,35 @@ async fn a_purchase_that_is_not_is_told_or_tried_again() {
 
 #[tokio::test]
 async fn a_purchase_that_is_gone_is_absent() {
-    for status in [404, 410] {
-        let (api, server) = api(move |_| error(status, "notFound")).await;
+    for (status, reason) in [(404, "purchaseTokenNotFound"), (410, "subscriptionPurchaseNoLongerAvailable")] {
+        let (api, server) = api(move |_| error(status, reason)).await;
         let answer = api.acknowledge_subscription(&token(), now()).await;
         assert!(matches!(answer, Err(StoreError::NotFound)), "{answer:?}");
         assert_eq!(lines(&server).len(), 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_that_takes_too_long_is_given_up() {
+    let heard = Heard::begin();
+    // Of three tries the first two are never answered.
+    let slow = || {
+        let tries = std::sync::atomic::AtomicUsize::new(0);
+        move |request: &Request<Bytes>| {
+            let number = tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let answer = refusing(409, PENDING)(request);
+            answer.after(std::time::Duration::from_secs(if number % 3 == 2 { 2 } else { 60 }))
+        }
+    };
+    let begun = tokio::time::Instant::now();
+    let (subscription, _) = api(slow()).await;
+    wait(subscription.acknowledge_subscription(&token(), now()).await);
+    assert_eq!(begun.elapsed().as_secs(), 12);
+    let begun = tokio::time::Instant::now();
+    let (product, _) = api(slow()).await;
+    wait(product.acknowledge_product("app.satchel.supporter", &token(), now()).await);
+    assert_eq!(begun.elapsed().as_secs(), 12);
+    assert_eq!(heard.count("StoreCallFailed", "google"), 2, "{}", heard.text());
 }
 
 #[tokio::test]

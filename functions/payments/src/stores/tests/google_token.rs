@@ -23,7 +23,7 @@ use crate::stores::google::PlayApi;
 async fn tokens(script: impl Fn() -> Answer + Send + Sync + 'static) -> (PlayApi, Arc<Server>) {
     let server = Server::new(move |request| match request.uri().host() {
         Some("oauth.example") => script(),
-        _ => error(404, "notFound"),
+        _ => error(404, "purchaseTokenNotFound"),
     });
     let env = Given::google(&account_pem()).env(server.http());
     (PlayApi::from_env(&env).await.unwrap().unwrap(), server)
@@ -129,7 +129,7 @@ async fn a_token_that_is_refused_is_forgotten() {
     let calls = AtomicUsize::new(0);
     let (api, server) = api(move |_| match calls.fetch_add(1, Ordering::Relaxed) {
         0 => error(401, "authError"),
-        _ => error(404, "notFound"),
+        _ => error(404, "purchaseTokenNotFound"),
     })
     .await;
     assert_eq!(wait(api.subscription(&token(), now()).await), 60);

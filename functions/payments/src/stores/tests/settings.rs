@@ -65,6 +65,53 @@ async fn without_another_root_apples_own_is_pinned() {
 }
 
 #[tokio::test]
+async fn another_root_is_pinned_in_the_local_stack_alone() {
+    let pki = Pki::new();
+    for stage in ["", "dev", "prod", "Local", "locals"] {
+        let all = complaints(apple(Given::apple(&pki).set("STAGE", stage)).await);
+        assert_eq!(all, ["APPLE_ROOT_CA is set, but STAGE is not local"], "{stage}");
+        let without = Given::apple(&pki).set("STAGE", stage).set("APPLE_ROOT_CA", "");
+        assert!(apple(without).await.unwrap().is_some(), "{stage}");
+    }
+}
+
+#[test]
+fn keys_of_ours_go_over_plain_http_to_this_machine_alone() {
+    let is_taken = |text: &str| {
+        let text = text.to_owned();
+        let settings = satchel_inbound::Settings::new(move |_| Some(text.clone()));
+        settings.read(|it| crate::stores::address(it, "X_URL", "https://own.example")).is_ok()
+    };
+    for taken in [
+        "https://play.example",
+        "https://play.example:8443/a/",
+        "https://127.0.0.1/",
+        "http://127.0.0.1:3000/_local/google",
+        "http://localhost:3000",
+        "http://[::1]:3000/x",
+    ] {
+        assert!(is_taken(taken), "{taken}");
+    }
+    for refused in [
+        "http://play.example",
+        "http://127.0.0.1.example/",
+        "http://localhost.example",
+        "http://localhost@play.example/",
+        "http://127.0.0.2/",
+        "http://[::2]/",
+        "http://0.0.0.0:3000/",
+        "ftp://127.0.0.1/",
+        "https://play.example/?a=b",
+        "http://localhost/?a=b",
+        "https://",
+        "play.example",
+        "/token",
+    ] {
+        assert!(!is_taken(refused), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn all_complaints_about_apple_come_at_once() {
     let given = Given::apple(&Pki::new())
         .set("APPLE_APP_ID", "x")

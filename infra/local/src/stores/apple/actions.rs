@@ -118,7 +118,7 @@ impl Scene<'_> {
         let from_ms = if is_late { now_ms } else { ended_ms };
         let mut transaction = Transaction::new(self.next_id, &product, from_ms, from_ms, self.revision);
         (transaction.is_renewal, transaction.price) = (true, renewal.price);
-        self.line.transactions.push(transaction);
+        self.line.push(transaction);
         self.current = self.next_id;
         let price = renewal.price;
         let recent_start_ms = if is_late { now_ms } else { renewal.recent_start_ms };
@@ -256,7 +256,7 @@ impl Scene<'_> {
             return Err(Refused::state(format!("the purchase is {} already", product.id)));
         }
         current.is_upgraded = true;
-        self.line.transactions.push(Transaction::new(self.next_id, &product, now_ms, now_ms, self.revision));
+        self.line.push(Transaction::new(self.next_id, &product, now_ms, now_ms, self.revision));
         self.current = self.next_id;
         let renewal = self.renewal()?;
         (renewal.auto_renew, renewal.retry, renewal.grace_until_ms) = (true, false, None);
@@ -289,12 +289,9 @@ impl Scene<'_> {
         Ok(self.said("PRICE_INCREASE", Some(if what.accepted { "ACCEPTED" } else { "PENDING" })))
     }
 
-    /// Another account token: what `PUT …/appAccountToken` does, of which Apple says nothing.
+    /// Another account token for transactions from now on, of which Apple says nothing; each that there is keeps its own.
     fn transfer(&mut self, what: &ActIn) -> Result<Vec<Event>, Refused> {
         self.line.account_token.clone_from(&what.account_token);
-        for transaction in &mut self.line.transactions {
-            transaction.revision = self.revision;
-        }
         Ok(Vec::new())
     }
 

@@ -32,9 +32,9 @@ fn first(kept: &mut Kept, now_ms: i64, product: &Product, what: &BuyIn) -> Resul
              with its original_transaction_id once it is over"
         )));
     }
-    let transaction = transaction(original, product, what, now_ms, revision)?;
+    let first = transaction(original, product, what, now_ms, revision)?;
     let renewal = (product.kind == ProductKind::Subscription).then(|| renewal(product, now_ms));
-    let line = Line {
+    let mut line = Line {
         environment,
         customer,
         // Apple gives a family member's purchase no token of the app.
@@ -43,9 +43,10 @@ fn first(kept: &mut Kept, now_ms: i64, product: &Product, what: &BuyIn) -> Resul
         group: product.group().to_owned(),
         original,
         original_purchase_ms: now_ms,
-        transactions: vec![transaction],
+        transactions: Vec::new(),
         renewal,
     };
+    line.push(first);
     let events = vec![event(&line, product, what, original, "INITIAL_BUY")];
     kept.apple.lines.insert(original, line);
     Ok(Change { original, transaction: original, events })
@@ -73,8 +74,10 @@ fn again(kept: &mut Kept, now_ms: i64, product: &Product, what: &BuyIn, original
     let (revision, id, original) = (kept.next(), kept.apple.next_id(), line_number(kept, original)?);
     let transaction = transaction(id, product, what, now_ms, revision)?;
     let line = kept.apple.line_mut(original).ok_or_else(missing)?;
-    line.account_token = what.account_token.clone().or_else(|| line.account_token.take());
-    line.transactions.push(transaction);
+    if what.account_token.is_some() && !line.family_shared {
+        line.account_token.clone_from(&what.account_token);
+    }
+    line.push(transaction);
     line.renewal = Some(renewal(product, now_ms));
     let events = vec![event(line, product, what, id, "RESUBSCRIBE")];
     Ok(Change { original, transaction: id, events })

@@ -43,7 +43,7 @@ pub(super) fn transaction(line: &Line, transaction: &Transaction, settings: &Sto
         "expiresDate": transaction.expires_ms,
         "signedDate": signed_ms,
         "inAppOwnershipType": if line.family_shared { "FAMILY_SHARED" } else { "PURCHASED" },
-        "appAccountToken": line.account_token,
+        "appAccountToken": transaction.account_token,
         "isUpgraded": transaction.is_upgraded.then_some(true),
         "transactionReason": if transaction.is_renewal { "RENEWAL" } else { "PURCHASE" },
         "environment": line.environment.as_str(),

@@ -192,7 +192,7 @@ fn item(line: &Line, transaction: &Transaction) -> Value {
         set("web_order_line_item_id", web_order(transaction.id));
         set("subscription_group_identifier", group_number(&line.group));
     }
-    if let Some(token) = &line.account_token {
+    if let Some(token) = &transaction.account_token {
         set("app_account_token", token.clone());
     }
     if let Some(revocation) = &transaction.revocation {

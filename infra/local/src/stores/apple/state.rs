@@ -28,6 +28,7 @@ pub(super) struct Line {
     pub(super) environment: Environment,
     /// Whose Apple Account it is.
     pub(super) customer: String,
+    /// The account token of transactions from now on, and of the renewal info.
     pub(super) account_token: Option<String>,
     pub(super) family_shared: bool,
     /// Name of the group, not its number.
@@ -44,6 +45,8 @@ pub(super) struct Line {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Transaction {
     pub(super) id: u64,
+    /// The account token it was bought with.
+    pub(super) account_token: Option<String>,
     pub(super) product_id: String,
     pub(super) kind: ProductKind,
     pub(super) purchase_ms: i64,
@@ -119,6 +122,11 @@ impl Status {
 }
 
 impl Line {
+    /// Adds the newest transaction, which bears the token of the time.
+    pub(super) fn push(&mut self, transaction: Transaction) {
+        self.transactions.push(Transaction { account_token: self.account_token.clone(), ..transaction });
+    }
+
     /// The newest transaction.
     pub(super) fn current(&self) -> Option<&Transaction> {
         self.transactions.last()
@@ -153,6 +161,7 @@ impl Transaction {
         let has_end = matches!(product.kind, ProductKind::Subscription | ProductKind::NonRenewing);
         Self {
             id,
+            account_token: None,
             product_id: product.id.clone(),
             kind: product.kind,
             purchase_ms: at_ms,

@@ -13,7 +13,7 @@ use crate::carrier::JWKS_CACHE;
 use crate::services::{decode, pairs};
 use crate::stores::bearer::bearer;
 use crate::stores::input::Store;
-use crate::stores::mode;
+use crate::stores::mode::{self, Mode};
 use crate::stores::reply::{self, Reply};
 use crate::stores::shops::Shops;
 
@@ -49,6 +49,11 @@ impl ApiError {
     }
 }
 
+/// What is said of an app that nobody sells here.
+pub(in crate::stores) fn no_app() -> Response<Bytes> {
+    ApiError::PACKAGE.response()
+}
+
 /// What is said to who has no token, or an old one.
 fn unauthenticated() -> Response<Bytes> {
     let message = "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other \
@@ -67,7 +72,9 @@ pub(in crate::stores) async fn answer(shops: &Shops, path: &str, request: Reques
         let Ok(keys) = shops.issuer().jwks() else { return Some(reply::empty(500)) };
         return Some(reply::with_header(reply::json(200, &keys), header::CACHE_CONTROL, JWKS_CACHE));
     }
-    let mode = shops.modes().draw(Store::Google);
+    // An account is one thing, its apps are another.
+    let is_app_asked = path != "token" || !shops.modes().is(Store::Google, Mode::NoApp);
+    let mode = if is_app_asked { shops.modes().draw(Store::Google) } else { Mode::Up };
     mode::through(mode, Store::Google, shops.now_ms(), async move {
         Some(match path {
             "token" => grant::answer(shops, &request),
@@ -87,7 +94,7 @@ fn api(shops: &Shops, path: &str, request: &Request<Bytes>) -> Response<Bytes> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let [package, "purchases", rest @ ..] = segments.as_slice() else { return reply::empty(404) };
     if *package != shops.settings().package {
-        return ApiError::PACKAGE.response();
+        return no_app();
     }
     let (get, post) = (request.method() == Method::GET, request.method() == Method::POST);
     let query: Vec<(String, String)> = pairs(request.uri().query().unwrap_or_default()).collect();

@@ -21,7 +21,7 @@ use super::notice::{Notice, Notification};
 use super::refused::Refused;
 use super::shops::Shops;
 
-pub(super) use api::answer;
+pub(super) use api::{answer, no_app};
 pub(super) use push::{bearer, body};
 
 /// What a change was, and what Google says of it.

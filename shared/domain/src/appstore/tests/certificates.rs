@@ -5,7 +5,7 @@ use rcgen::{
     PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, SanType,
 };
 
-use super::pki::{INTERMEDIATE_MARKER, LEAF_MARKER, Spec, marker, named, pki, spec, transaction};
+use super::pki::{INTERMEDIATE_MARKER, LEAF_MARKER, Spec, from, marker, named, pki, spec, transaction, until};
 use super::*;
 
 /// A PKI that is valid but for what the test changes.
@@ -24,6 +24,11 @@ fn critical() -> CustomExtension {
     let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
     extension.set_criticality(true);
     extension
+}
+
+/// So many extensions that mean nothing, each another one.
+fn extensions(count: u64) -> impl Iterator<Item = CustomExtension> {
+    (0..count).map(|number| CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 3, number], vec![5, 0]))
 }
 
 refuses! {
@@ -68,6 +73,18 @@ refuses! {
         let permitted_subtrees = vec![GeneralSubtree::DnsName("apple.test".to_owned())];
         spec.intermediate.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
         spec.leaf.subject_alt_names = vec![SanType::DnsName("other.test".try_into().unwrap())];
+    };
+    a_leaf_with_200_extensions: CertificateMalformed, |spec| spec.leaf.custom_extensions.extend(extensions(200));
+    an_intermediate_with_200_extensions: CertificateMalformed, |spec| {
+        spec.intermediate.custom_extensions.extend(extensions(200));
+    };
+    a_leaf_of_more_than_8_kib: CertificateMalformed, |spec| {
+        let long = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 2], vec![4; 8 * 1024]);
+        spec.leaf.custom_extensions.push(long);
+    };
+    certificates_that_are_never_valid_at_once: PathInvalid, |spec| {
+        from(&mut spec.leaf, NOW);
+        until(&mut spec.intermediate, NOW - 1);
     };
     a_leaf_by_the_root_itself: PathShortcut, |spec| spec.leaf_by_root = true;
 }
@@ -238,6 +255,12 @@ fn an_intermediate_on_p256_without_a_path_length_is_accepted() {
         spec.intermediate_key = &PKCS_ECDSA_P256_SHA256;
         spec.intermediate.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     });
+    verifier(&ours).transaction(&ours.sign(&transaction()), webhook(), &[]).unwrap();
+}
+
+#[test]
+fn extensions_that_mean_nothing_are_accepted_within_bounds() {
+    let ours = pki(|spec| spec.leaf.custom_extensions.extend(extensions(20)));
     verifier(&ours).transaction(&ours.sign(&transaction()), webhook(), &[]).unwrap();
 }
 

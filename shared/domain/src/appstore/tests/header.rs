@@ -65,6 +65,27 @@ refuses! {
         text + "B"
     };
     a_text_of_a_mebibyte: TooLong, |_| "a".repeat(1 << 20);
+    a_text_of_more_than_64_kib: TooLong, |pki| pki.raw(pki.header().to_string(), "a".repeat(MAX_BYTES * 3 / 4));
+    a_header_of_6000_members: HeaderTooLong, |_| {
+        let letter = |number: u32| char::from_digit(10 + number % 20, 36).unwrap();
+        let name = |number: u32| [number / 400, number / 20, number].map(letter).iter().collect::<String>();
+        let members: Vec<String> = (0..6_000).map(|number| format!(r#""{}":0"#, name(number))).collect();
+        let text = format!("{}.e30.e30", url(format!("{{{}}}", members.join(","))));
+        assert!((64_000..=MAX_BYTES).contains(&text.len()), "{}", text.len());
+        text
+    };
+    a_header_of_a_byte_more_than_16_kib: HeaderTooLong, |pki| {
+        let header = format!("{}{}", pki.header(), " ".repeat(16_385 - pki.header().to_string().len()));
+        pki.raw(header, transaction().to_string())
+    };
+    a_header_of_17_members: HeaderTooLong, |pki| pki.under(|header| with_members(header, 17));
+    a_header_of_2000_members: HeaderTooLong, |pki| {
+        let members: Vec<String> = (0..2_000).map(|number| format!(r#""{number:x}":0"#)).collect();
+        pki.raw(format!("{{{}}}", members.join(",")), transaction().to_string())
+    };
+    a_header_of_17_times_the_same_member: HeaderTooLong, |pki| {
+        pki.raw(format!("{{{}}}", [r#""alg":"ES256""#; 17].join(",")), transaction().to_string())
+    };
     a_header_that_is_no_json: HeaderNotJson, |pki| pki.raw("alg: ES256", transaction().to_string());
     a_header_that_is_an_array: HeaderNotJson, |pki| pki.raw("[\"ES256\"]", transaction().to_string());
     a_header_with_text_behind: HeaderNotJson, |pki| pki.raw(format!("{}{{}}", pki.header()), transaction().to_string());
@@ -138,12 +159,29 @@ refuses! {
     a_payload_that_is_an_array: PayloadNotJson, |pki| pki.raw(pki.header().to_string(), "[]");
     a_payload_that_is_a_signed_text_itself: PayloadNotJson, |pki| pki.raw(pki.header().to_string(), valid(pki));
     a_payload_nested_without_end: PayloadNotJson, |pki| {
-        pki.raw(pki.header().to_string(), format!("{{\"a\":{}", "[".repeat(100_000)))
+        pki.raw(pki.header().to_string(), format!("{{\"a\":{}", "[".repeat(30_000)))
     };
     no_date_of_signing: SignedDate, |pki| pki.sign(&without(transaction(), "signedDate"));
     a_date_of_signing_in_words: SignedDate, |pki| pki.sign(&with(transaction(), "signedDate", json!("2027-01-15")));
     a_date_of_signing_before_the_epoch: SignedDate, |pki| pki.sign(&with(transaction(), "signedDate", json!(-1)));
     a_date_of_signing_beyond_the_calendar: SignedDate, |pki| pki.sign(&with(transaction(), "signedDate", json!(1e300)));
+}
+
+/// Fills `header` up to so many members.
+fn with_members(header: &mut Value, count: usize) {
+    for number in header.as_object().unwrap().len()..count {
+        header[format!("m{number}")] = json!(number);
+    }
+}
+
+#[test]
+fn the_caps_are_far_above_what_apple_sends() {
+    let pki = pki(|_| {});
+    let wide = pki.under(|header| with_members(header, 16));
+    verifier(&pki).transaction(&wide, webhook(), &[]).unwrap();
+    let header = pki.header().to_string();
+    let long = format!("{header}{}", " ".repeat(16 * 1024 - header.len()));
+    verifier(&pki).transaction(&pki.raw(long, transaction().to_string()), webhook(), &[]).unwrap();
 }
 
 #[test]

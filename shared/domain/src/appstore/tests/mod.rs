@@ -53,6 +53,20 @@ fn every_reason_has_a_name_of_its_own_in_snake_case() {
 }
 
 #[test]
+fn what_apple_signed_and_we_do_not_understand_is_kept_for_us_to_look_at() {
+    let everywhere =
+        ["payload_not_json", "signed_date", "kind", "payload_shape", "notification_body", "app_id"].as_slice();
+    for reason in Reason::ALL {
+        for part in [Part::Outer, Part::Transaction, Part::Renewal] {
+            let inside = part != Part::Outer && reason.as_str() == "original_transaction";
+            let wanted = inside || everywhere.contains(&reason.as_str());
+            assert_eq!(Refused { part, reason: *reason }.is_unread(), wanted, "{} {reason:?}", part.as_str());
+        }
+        assert!(!(reason.may_pass_later() && Refused::from(*reason).is_unread()), "{reason:?}");
+    }
+}
+
+#[test]
 fn a_refusal_says_the_part_and_the_reason_and_nothing_of_the_text() {
     let refused = Refused { part: Part::Renewal, reason: Reason::OriginalTransaction };
     assert_eq!(refused.to_string(), "renewal: original_transaction");

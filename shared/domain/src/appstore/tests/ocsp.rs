@@ -9,7 +9,7 @@ use super::*;
 
 pub(super) fn asked(pki: &Pki) -> [Request; 2] {
     let root = pki.root();
-    let chain = Chain::verify(&root, pki.chain.clone(), Source::Api, from_unix(NOW)).unwrap();
+    let chain = Chain::verify(&root, pki.chain.clone()).unwrap();
     requests(&chain, &root).unwrap()
 }
 
@@ -229,7 +229,7 @@ fn each_certificate_is_asked_about_with_a_request_that_never_changes() {
 #[test]
 fn a_chain_of_another_root_is_not_asked_about() {
     let (ours, theirs) = (pki(|_| {}), pki(|_| {}));
-    let chain = Chain::verify(&ours.root(), ours.chain.clone(), Source::Api, from_unix(NOW)).unwrap();
+    let chain = Chain::verify(&ours.root(), ours.chain.clone()).unwrap();
     assert_eq!(requests(&chain, &theirs.root()), Err(OcspError::Chain));
     assert_eq!(chain.key().hex().len(), 64);
 }

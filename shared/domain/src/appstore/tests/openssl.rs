@@ -29,7 +29,7 @@ const NEXT: i64 = 1_795_370_142;
 fn asked() -> [Request; 2] {
     let root = Root::from_der(ROOT.to_vec()).unwrap();
     let sent = [LEAF.to_vec(), INTERMEDIATE.to_vec(), ROOT.to_vec()];
-    let chain = Chain::verify(&root, sent, Source::Api, from_unix(LATER)).unwrap();
+    let chain = Chain::verify(&root, sent).unwrap();
     requests(&chain, &root).unwrap()
 }
 

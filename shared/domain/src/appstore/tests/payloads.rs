@@ -54,9 +54,14 @@ macro_rules! refuses {
 
 refuses! {
     a_transaction_as_renewal_info: as_renewal(transaction()) => Kind;
-    a_transaction_as_a_notification: as_event(transaction()) => Kind;
+    a_transaction_as_a_notification: as_event(transaction()) => NoNotification;
+    a_notification_with_the_mark_of_a_transaction: as_event(with(test_event(), "transactionId", json!("1"))) => Kind;
+    an_empty_object_as_a_notification: as_event(json!({})) => NoNotification;
+    an_app_transaction_as_a_notification: as_event(json!({
+        "receiptType": "Production", "appTransactionId": "1", "bundleId": "app.other", "receiptCreationDate": NOW * 1000,
+    })) => NoNotification;
     renewal_info_as_a_transaction: as_transaction(renewal()) => Kind;
-    renewal_info_as_a_notification: as_event(renewal()) => Kind;
+    renewal_info_as_a_notification: as_event(renewal()) => NoNotification;
     a_notification_as_a_transaction: as_transaction(test_event()) => Kind;
     a_notification_as_renewal_info: as_renewal(test_event()) => Kind;
     a_payload_of_two_kinds: as_transaction(with(transaction(), "autoRenewStatus", json!(1))) => Kind;

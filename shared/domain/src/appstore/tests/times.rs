@@ -66,6 +66,50 @@ judged! {
         signed NOW - 1 => Err(Reason::CertificateEarly);
 }
 
+/// Each of these would be answered by "later" if the time were judged first.
+#[test]
+fn a_stranger_cannot_choose_a_refusal_that_may_pass() {
+    const TOMORROW: i64 = NOW + 86_400;
+    let genuine = pki(leaf_from(TOMORROW));
+    let named = pki(|spec| {
+        spec.root.distinguished_name.push(rcgen::DnType::CommonName, "Another Root");
+        from(&mut spec.leaf, TOMORROW);
+    });
+    let alike = pki(leaf_from(TOMORROW));
+    for second in [NOW, TOMORROW] {
+        assert_eq!(refusal(&genuine, &signed_at(&named, second)), Reason::PathUnknownIssuer);
+        assert_eq!(refusal(&genuine, &signed_at(&alike, second)), Reason::PathSignature);
+        let (text, theirs) = (signed_at(&genuine, second), signed_at(&alike, second));
+        let mixed = format!("{}.{}", text.rsplit_once('.').unwrap().0, theirs.rsplit_once('.').unwrap().1);
+        assert_eq!(refusal(&genuine, &mixed), Reason::Signature);
+    }
+    assert_eq!(refusal(&genuine, &signed_at(&genuine, NOW)), Reason::CertificateEarly);
+    assert_eq!(refusal(&genuine, &signed_at(&genuine, TOMORROW)), Reason::SignedAhead);
+}
+
+#[test]
+fn a_known_chain_is_no_way_to_such_a_refusal_either() {
+    let pki = pki(leaf_from(NOW + 86_400));
+    let known = verifier(&pki).transaction(&signed_at(&pki, NOW + 86_400), Source::Api, &[]).unwrap().chains;
+    let text = signed_at(&pki, NOW);
+    let forged = format!("{}.{}", text.rsplit_once('.').unwrap().0, super::pki::url([1; 64]));
+    let refused = |text: &str| verifier(&pki).transaction(text, webhook(), &known).unwrap_err().reason;
+    assert_eq!((refused(&forged), refused(&text)), (Reason::Signature, Reason::CertificateEarly));
+}
+
+/// The wrong time of what strangers signed is nothing that is stored.
+#[test]
+fn what_is_not_rightly_signed_is_not_read_at_all() {
+    let (ours, theirs) = (pki(|_| {}), pki(|_| {}));
+    for payload in ["hello", "{}", r#"{"signedDate":"x"}"#] {
+        assert_eq!(refusal(&ours, &theirs.raw(theirs.header().to_string(), payload)), Reason::PathSignature);
+        let signature = super::pki::url(theirs.signature("x"));
+        let text = ours.raw(ours.header().to_string(), payload);
+        let text = format!("{}.{signature}", text.rsplit_once('.').unwrap().0);
+        assert_eq!(refusal(&ours, &text), Reason::Signature);
+    }
+}
+
 #[test]
 fn a_transaction_inside_is_judged_by_its_own_date() {
     let pki = pki(leaf_until(NOW - 3600));
