@@ -8,6 +8,7 @@ use satchel_domain::devices::is_unseen;
 use satchel_domain::ids::{DeviceId, UserId};
 use satchel_domain::session::EndReason;
 use satchel_domain::{Error, Result, Timestamp};
+use satchel_inbound::env::both;
 use satchel_inbound::{Complaints, Core, Env};
 use satchel_store::devices::{self, Change, DeviceRow, Own};
 use satchel_store::sessions::{self, Session};
@@ -39,17 +40,9 @@ impl App {
     /// All complaints about them.
     pub fn from_env(env: &Env) -> Result<Self, Complaints> {
         let tables = env.settings.read(|settings| (settings.text("TABLE_DEVICES"), settings.text("TABLE_ACCOUNTS")));
-        match (Core::from_env(env), tables) {
-            (Ok(core), Ok((devices, accounts))) => {
-                let client = env.aws.dynamodb();
-                Ok(Self { core, devices: Table::new(client.clone(), devices), accounts: Table::new(client, accounts) })
-            }
-            (Err(Complaints(mut complaints)), Err(Complaints(more))) => {
-                complaints.extend(more);
-                Err(Complaints(complaints))
-            }
-            (Err(complaints), _) | (_, Err(complaints)) => Err(complaints),
-        }
+        let (core, (devices, accounts)) = both(Core::from_env(env), tables)?;
+        let client = env.aws.dynamodb();
+        Ok(Self { core, devices: Table::new(client.clone(), devices), accounts: Table::new(client, accounts) })
     }
 
     /// The device as it is now: its row, or what it said at its sign-in; `None` also for a deleted one.

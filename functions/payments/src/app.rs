@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use satchel_domain::Timestamp;
+use satchel_domain::appstore::Chain;
 use satchel_domain::playstore::Push;
 use satchel_domain::purchases::Catalogue;
 use satchel_domain::purchases::owner::Policy;
-use satchel_inbound::env::Reader;
+use satchel_inbound::env::{Reader, both};
 use satchel_inbound::{Complaints, Core, Env};
 use satchel_outbound::Queue;
 use satchel_store::Table;
@@ -15,7 +17,7 @@ use crate::fold::Books;
 use crate::limits::Limits;
 use crate::stores::apple::AppleApi;
 use crate::stores::google::{PlayApi, PushKeys};
-use crate::stores::ocsp::Ocsp;
+use crate::stores::ocsp::{Ocsp, Outcome};
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -30,6 +32,7 @@ pub struct App {
 pub(crate) struct Stores {
     pub(crate) books: Books,
     pub(crate) events: Queue,
+    pub(crate) policy: Policy,
     pub(crate) apple: Option<Apple>,
     pub(crate) google: Option<Google>,
 }
@@ -37,8 +40,7 @@ pub(crate) struct Stores {
 /// The App Store, where it is set up.
 pub(crate) struct Apple {
     pub(crate) api: AppleApi,
-    pub(crate) ocsp: Ocsp,
-    pub(crate) policy: Policy,
+    ocsp: Ocsp,
 }
 
 /// Google Play, where it is set up.
@@ -46,8 +48,22 @@ pub(crate) struct Google {
     pub(crate) api: PlayApi,
     pub(crate) push: Push,
     pub(crate) keys: PushKeys,
-    pub(crate) policy: Policy,
     pub(crate) package_name: String,
+}
+
+impl Apple {
+    /// Whether the certificates of all `chains` stand at `now`; `cache` is the table `entitlements`.
+    pub(crate) async fn stands<'a>(
+        &self,
+        cache: &Table,
+        chains: impl IntoIterator<Item = &'a Chain>,
+        now: Timestamp,
+    ) -> Result<(), Outcome> {
+        for chain in chains {
+            self.ocsp.check(cache, chain, self.api.root(), now).await?;
+        }
+        Ok(())
+    }
 }
 
 impl FromRef<App> for Core {
@@ -130,26 +146,15 @@ impl Stores {
                     (push, PushKeys::from_settings(settings, env.http.clone()), package_name)
                 })?;
                 // Without one there was a complaint.
-                push.map(|push| Google { api, push, keys, policy, package_name })
+                push.map(|push| Google { api, push, keys, package_name })
             }
         };
         Ok(Self {
             books,
             events: Queue::new(env.aws.sqs(), queue),
-            apple: apple.map(|api| Apple { api, ocsp, policy }),
+            policy,
+            apple: apple.map(|api| Apple { api, ocsp }),
             google,
         })
-    }
-}
-
-/// Both, or the complaints of both.
-pub(crate) fn both<A, B>(one: Result<A, Complaints>, other: Result<B, Complaints>) -> Result<(A, B), Complaints> {
-    match (one, other) {
-        (Ok(one), Ok(other)) => Ok((one, other)),
-        (Err(Complaints(mut complaints)), Err(Complaints(more))) => {
-            complaints.extend(more);
-            Err(Complaints(complaints))
-        }
-        (Err(complaints), _) | (_, Err(complaints)) => Err(complaints),
     }
 }

@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use satchel_domain::appstore::{self, MAX_BYTES, Reason};
+use satchel_domain::appstore::{self, MAX_BYTES};
 use satchel_domain::entitlements::{Entitlement, account_of_store_token, best};
-use satchel_domain::ids::{EventId, UserId};
+use satchel_domain::ids::UserId;
 use satchel_domain::playstore::{Kind, Purchase, PurchaseToken};
 use satchel_domain::purchases::owner::{Claim, proof_required};
 use satchel_domain::purchases::{Chain, ProductKind, Store};
-use satchel_domain::{Error, Result, Timestamp};
+use satchel_domain::{Error, Result};
 use satchel_store::purchases::{self, apple_id};
 use serde::Deserialize;
 
@@ -40,12 +40,8 @@ pub(crate) struct Bringer<'a> {
     pub(crate) user: &'a UserId,
     /// Whether what is somebody else's may move here.
     pub(crate) restore: bool,
-}
-
-/// What a receipt led to: the add-on as this purchase gives it now.
-#[derive(Debug, Clone)]
-pub(crate) struct Claimed {
-    pub(crate) entitlement: Entitlement,
+    /// What they say that they bought; a restore says nothing.
+    pub(crate) product: Option<&'a str>,
 }
 
 enum Receipt<'a> {
@@ -106,73 +102,50 @@ fn of_google(receipt: &str) -> Result<GoogleReceipt> {
 }
 
 impl Stores {
-    /// Takes `receipt`, which is to be of `product` where that is given.
+    /// Takes `receipt`; the add-on as its purchase gives it now.
     ///
     /// # Errors
     /// 400 where it is no purchase that counts here, 403 and 409 where it is not the caller's, 503 where a store is down.
-    pub(crate) async fn claim(
-        &self,
-        store: Store,
-        receipt: &str,
-        product: Option<&str>,
-        bringer: Bringer<'_>,
-    ) -> Result<Claimed> {
+    pub(crate) async fn claim(&self, store: Store, receipt: &str, bringer: Bringer<'_>) -> Result<Entitlement> {
         if receipt.len() > MAX_RECEIPT {
             return Err(malformed("too long"));
         }
         match store {
             Store::Ios => {
                 let apple = self.apple.as_ref().ok_or_else(|| not_set_up("the App Store"))?;
-                self.claim_line(apple, receipt, product, bringer).await
+                self.claim_line(apple, receipt, bringer).await
             }
             Store::Android => {
                 let google = self.google.as_ref().ok_or_else(|| not_set_up("Google Play"))?;
-                self.claim_token(google, receipt, product, bringer).await
+                self.claim_token(google, receipt, bringer).await
             }
         }
     }
 
-    async fn claim_line(
-        &self,
-        apple: &Apple,
-        receipt: &str,
-        product: Option<&str>,
-        bringer: Bringer<'_>,
-    ) -> Result<Claimed> {
-        let now = self.books.clock.now();
+    async fn claim_line(&self, apple: &Apple, receipt: &str, bringer: Bringer<'_>) -> Result<Entitlement> {
         match of_apple(receipt)? {
-            Receipt::Id(id) => self.claim_bare(apple, id, product, bringer).await,
+            Receipt::Id(id) => self.claim_bare(apple, id, bringer).await,
             Receipt::Signed(text) => {
-                let (transaction, environment) = self.signed(apple, text, now).await?;
+                let (transaction, environment) = self.signed(apple, text).await?;
                 let asked = Asked { id: &transaction.transaction_id, environment: Some(environment) };
-                self.claim_transaction(apple, asked, product, bringer).await
+                self.claim_transaction(apple, asked, bringer).await
             }
-            Receipt::Legacy(text) => self.claim_legacy(apple, text, product, bringer).await,
+            Receipt::Legacy(text) => self.claim_legacy(apple, text, bringer).await,
         }
     }
 
     /// A bare id proves nothing, so it is told nothing: not whether there is such a purchase, nor of what it is.
-    async fn claim_bare(
-        &self,
-        apple: &Apple,
-        id: &str,
-        product: Option<&str>,
-        bringer: Bringer<'_>,
-    ) -> Result<Claimed> {
-        let now = self.books.clock.now();
-        let found = match apple.api.purchase(id, None, now).await {
+    async fn claim_bare(&self, apple: &Apple, id: &str, bringer: Bringer<'_>) -> Result<Entitlement> {
+        let found = match apple.api.purchase(id, None, self.books.clock.now()).await {
             Ok(found) => found,
             Err(StoreError::NotFound | StoreError::Refused(_)) => return Err(proof_required()),
             Err(error) => return Err(of_receipt(error)),
         };
         let (asked, line) = line_of(&found, id)?;
-        let chain = {
-            let mut chain = Chain::default();
-            for snapshot in &line.snapshots {
-                chain.learn(snapshot.clone());
-            }
-            chain
-        };
+        let mut chain = Chain::default();
+        for snapshot in &line.snapshots {
+            chain.learn(snapshot.clone());
+        }
         let names_caller =
             chain.account_token().and_then(account_of_store_token).is_some_and(|named| named == *bringer.user);
         if !names_caller {
@@ -182,38 +155,36 @@ impl Stores {
                 return Err(proof_required());
             }
         }
-        let product = self.product(&asked, line.snapshots.iter().map(|it| it.product_id.as_str()), product)?;
-        let folded = self.books.fold(&News::Line(line), Claim::Bare(bringer.user), &self.by_app(bringer)).await?;
-        self.given(&folded, &product, now)
+        self.fold_line(&asked, line, Claim::Bare(bringer.user), bringer).await
     }
 
     async fn claim_transaction(
         &self,
         apple: &Apple,
         Asked { id, environment }: Asked<'_>,
-        product: Option<&str>,
         bringer: Bringer<'_>,
-    ) -> Result<Claimed> {
-        let now = self.books.clock.now();
-        let found = apple.api.purchase(id, environment, now).await.map_err(of_receipt)?;
+    ) -> Result<Entitlement> {
+        let found = apple.api.purchase(id, environment, self.books.clock.now()).await.map_err(of_receipt)?;
         let (asked, line) = line_of(&found, id)?;
-        let product = self.product(&asked, line.snapshots.iter().map(|it| it.product_id.as_str()), product)?;
-        let claim =
-            if bringer.restore { Claim::Restore(bringer.user, apple.policy) } else { Claim::Verify(bringer.user) };
+        self.fold_line(&asked, line, self.claim_of(bringer), bringer).await
+    }
+
+    /// Folds a line, of which `asked` is the product that was asked for.
+    async fn fold_line(&self, asked: &str, line: Line, claim: Claim<'_>, bringer: Bringer<'_>) -> Result<Entitlement> {
+        let product = self.product(asked, line.snapshots.iter().map(|it| it.product_id.as_str()), bringer.product)?;
         let folded = self.books.fold(&News::Line(line), claim, &self.by_app(bringer)).await?;
-        self.given(&folded, &product, now)
+        self.given(&folded, &product)
+    }
+
+    /// What who proves that a purchase is in their hands may claim.
+    fn claim_of<'a>(&self, bringer: Bringer<'a>) -> Claim<'a> {
+        if bringer.restore { Claim::Restore(bringer.user, self.policy) } else { Claim::Verify(bringer.user) }
     }
 
     /// A legacy receipt holds everything that was ever bought: a verify takes what it is for, a restore all of it.
-    async fn claim_legacy(
-        &self,
-        apple: &Apple,
-        receipt: &str,
-        product: Option<&str>,
-        bringer: Bringer<'_>,
-    ) -> Result<Claimed> {
+    async fn claim_legacy(&self, apple: &Apple, receipt: &str, bringer: Bringer<'_>) -> Result<Entitlement> {
         let bought = apple.api.verify_receipt(receipt, self.books.clock.now()).await.map_err(of_receipt)?;
-        let wanted = |id: &str| product.map_or(self.books.catalogue.get(id).is_some(), |product| product == id);
+        let wanted = |id: &str| bringer.product.map_or(self.books.catalogue.get(id).is_some(), |product| product == id);
         let mut newest: BTreeMap<String, LegacyTransaction> = BTreeMap::new();
         let place = |it: &LegacyTransaction| {
             (it.expires_date_ms.unwrap_or(i64::MAX), it.transaction_id.len(), it.transaction_id.clone())
@@ -232,12 +203,12 @@ impl Stores {
         let mut outcome = Err(refused("purchase_not_found", "No receipt info found"));
         for it in lines {
             let asked = Asked { id: &it.transaction_id, environment: Some(it.environment) };
-            match self.claim_transaction(apple, asked, product, bringer).await {
+            match self.claim_transaction(apple, asked, bringer).await {
                 // The one that gives access is the one to tell of.
-                Ok(claimed) => {
-                    let better = |known: &Claimed| !known.entitlement.is_active && claimed.entitlement.is_active;
+                Ok(given) => {
+                    let better = |known: &Entitlement| !known.is_active && given.is_active;
                     if outcome.as_ref().map_or(true, better) {
-                        outcome = Ok(claimed);
+                        outcome = Ok(given);
                     }
                 }
                 Err(error) if error.is_transient() => return Err(error),
@@ -249,36 +220,17 @@ impl Stores {
     }
 
     /// The transaction that a device signed for, where it is believed.
-    async fn signed(
-        &self,
-        apple: &Apple,
-        text: &str,
-        now: Timestamp,
-    ) -> Result<(appstore::Transaction, appstore::Environment)> {
-        let known = apple.api.chains().known(now);
-        let mut refusal = Reason::Environment;
-        for verifier in apple.api.verifiers() {
-            match verifier.transaction(text, appstore::Source::Device, &known) {
-                Ok(verified) => {
-                    apple.api.chains().keep(verified.chains.clone(), now);
-                    // A responder need not know a leaf that has ended; the store's own word follows in any case.
-                    let lives = |chain: &&appstore::Chain| chain.window().until >= now.as_second();
-                    for chain in verified.chains.iter().filter(lives) {
-                        match apple.ocsp.check(&self.books.table, chain, apple.api.root(), now).await {
-                            Ok(()) => {}
-                            Err(ocsp::Outcome::Revoked) => {
-                                return Err(refused("receipt_refused", "Verification failed: certificate_revoked"));
-                            }
-                            Err(ocsp::Outcome::Later(error)) => return Err(error),
-                        }
-                    }
-                    return Ok((verified.value, verifier.environment()));
-                }
-                Err(refused) if refused.reason == Reason::Environment => {}
-                Err(refused) => refusal = refused.reason,
-            }
+    async fn signed(&self, apple: &Apple, text: &str) -> Result<(appstore::Transaction, appstore::Environment)> {
+        let now = self.books.clock.now();
+        let believed = apple.api.believe(now, |it, known| it.transaction(text, appstore::Source::Device, known));
+        let (verified, environment) = believed.map_err(|refused| of_signature(refused.reason))?;
+        // A responder need not know a leaf that has ended; the store's own word follows in any case.
+        let lives = |chain: &&appstore::Chain| chain.window().until >= now.as_second();
+        match apple.stands(&self.books.table, verified.chains.iter().filter(lives), now).await {
+            Ok(()) => Ok((verified.value, environment)),
+            Err(ocsp::Outcome::Revoked) => Err(refused("receipt_refused", "Verification failed: certificate_revoked")),
+            Err(ocsp::Outcome::Later(error)) => Err(error),
         }
-        Err(of_signature(refusal))
     }
 
     /// The product that counts: the store's own. `asked` is what was bought, `others` what else the purchase was.
@@ -300,30 +252,24 @@ impl Stores {
         }
     }
 
-    async fn claim_token(
-        &self,
-        google: &Google,
-        receipt: &str,
-        product: Option<&str>,
-        bringer: Bringer<'_>,
-    ) -> Result<Claimed> {
+    async fn claim_token(&self, google: &Google, receipt: &str, bringer: Bringer<'_>) -> Result<Entitlement> {
         let receipt = of_google(receipt)?;
         if receipt.package_name != google.package_name {
             return Err(refused("package_mismatch", "the receipt is of another app"));
         }
         let token: PurchaseToken = receipt.purchase_token.parse().map_err(|_| malformed("no purchase token"))?;
-        if let Some(product) = product.filter(|product| self.books.catalogue.get(product).is_none()) {
-            return Err(unknown_product(product));
-        }
-        let kind = match product.and_then(|product| self.books.catalogue.get(product)).map(|product| product.kind) {
-            Some(ProductKind::OneTime) => Kind::OneTime,
-            _ => Kind::Subscription,
+        let kind = match bringer.product {
+            Some(id) => match self.books.catalogue.get(id).ok_or_else(|| unknown_product(id))?.kind {
+                ProductKind::OneTime => Kind::OneTime,
+                ProductKind::Subscription => Kind::Subscription,
+            },
+            None => Kind::Subscription,
         };
         let check = |purchase: &Purchase| {
             if purchase.test && !self.books.allow_sandbox {
                 return Err(refused("sandbox_not_allowed", "Sandbox receipt in production environment"));
             }
-            self.product_of(purchase, product).map(|_| ())
+            self.product_of(purchase, bringer.product).map(|_| ())
         };
         let asking = Asking {
             api: &google.api,
@@ -333,17 +279,15 @@ impl Stores {
             check: Some(&check),
             voided: None,
         };
-        let claim =
-            if bringer.restore { Claim::Restore(bringer.user, google.policy) } else { Claim::Verify(bringer.user) };
-        let folded = self.books.fold(&News::Token(asking), claim, &self.by_app(bringer)).await?;
+        let folded = self.books.fold(&News::Token(asking), self.claim_of(bringer), &self.by_app(bringer)).await?;
         // What is not acknowledged now stays due: the person has what they bought, and the next run does the rest.
         if let Err(error) = self.acknowledge(google, &token, &folded).await {
             let error = satchel_inbound::http::error::causes(&error);
             tracing::warn!(%error, metric = "AcknowledgementLate", "a purchase could not be acknowledged at once");
         }
         let purchase = folded.row.facts.as_ref().map(|facts| &facts.purchase);
-        let product = purchase.map(|purchase| self.product_of(purchase, product)).transpose()?;
-        self.given(&folded, &product.unwrap_or_default(), self.books.clock.now())
+        let product = purchase.map(|purchase| self.product_of(purchase, bringer.product)).transpose()?;
+        self.given(&folded, &product.unwrap_or_default())
     }
 
     fn product_of(&self, purchase: &Purchase, said: Option<&str>) -> Result<String> {
@@ -354,23 +298,15 @@ impl Stores {
     }
 
     fn by_app(&self, bringer: Bringer<'_>) -> Cause<'static> {
-        Cause {
-            what: if bringer.restore { "restored" } else { "verified" }.to_owned(),
-            by: "app",
-            id: self.books.ids.next::<EventId>(),
-            at: self.books.clock.now().as_millisecond(),
-            event: None,
-            look_soon: false,
-        }
+        self.books.cause(if bringer.restore { "restored" } else { "verified" }, "app")
     }
 
     /// The add-on that `product` gives by what was folded.
-    fn given(&self, folded: &Folded, product: &str, now: Timestamp) -> Result<Claimed> {
+    fn given(&self, folded: &Folded, product: &str) -> Result<Entitlement> {
         let add_on = self.books.catalogue.add_on(product).ok_or_else(|| unknown_product(product))?;
         let source = folded.sources.get(&add_on);
-        let entitlement = source.and_then(|source| best(add_on, [source], now.as_second()));
-        let entitlement = entitlement.ok_or_else(|| refused("purchase_not_found", "No receipt info found"))?;
-        Ok(Claimed { entitlement })
+        let entitlement = source.and_then(|source| best(add_on, [source], self.books.clock.unix()));
+        entitlement.ok_or_else(|| refused("purchase_not_found", "No receipt info found"))
     }
 }
 

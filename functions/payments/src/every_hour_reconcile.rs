@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use satchel_domain::Result;
-use satchel_domain::appstore::{Event, Source, Verified};
+use satchel_domain::appstore::Source;
 use satchel_domain::playstore::PurchaseToken;
 use satchel_domain::purchases::Store;
 use satchel_domain::time::DAY;
@@ -25,10 +25,8 @@ use satchel_store::purchases::{self, Due, EventRow, Progress};
 use serde_json::{Value, json};
 
 use crate::app::{Apple, Stores};
-use crate::fold::environment_name;
 use crate::message::Message;
-use crate::on_store_event::kind_of;
-use crate::routes::events::{safe_id, unread};
+use crate::routes::events::{notification, unread};
 use crate::trouble::of_look;
 
 /// After so long a run stops, well before the function's time-out of 5 minutes.
@@ -192,29 +190,14 @@ impl Stores {
     /// A notification that did not arrive is taken in as if it had; whether it was new.
     async fn missed(&self, apple: &Apple, text: &str) -> Result<bool> {
         let now = self.books.clock.now();
-        let known = apple.api.chains().known(now);
-        let believed: Option<(Verified<Event>, &str)> = apple.api.verifiers().find_map(|verifier| {
-            let verified = verifier.notification(text, Source::Api, &known).ok()?;
-            Some((verified, environment_name(verifier.environment())))
-        });
-        let Some((verified, environment)) = believed else {
+        let believed = apple.api.believe(now, |it, known| it.notification(text, Source::Api, known));
+        let Ok((verified, environment)) = believed else {
             // Kept and tried again: our settings may be wrong, or our code older than the store's.
             tracing::error!(metric = "StoreEventUnread", "a notification of the store's history is not believed");
-            let event = EventRow { by_api: true, ..unread(text, now) };
+            let event = EventRow { by_api: true, ..unread(Store::Ios, text.as_bytes(), text, now) };
             return purchases::receive(&self.books.table, &event).await;
         };
-        apple.api.chains().keep(verified.chains, now);
-        let notification = &verified.value.notification;
-        let event = EventRow::received(
-            Store::Ios,
-            &safe_id(&notification.uuid),
-            &kind_of(notification),
-            environment,
-            text,
-            notification.signed_date.as_millisecond(),
-            now.as_millisecond(),
-        );
-        let event = EventRow { by_api: true, ..event };
+        let event = EventRow { by_api: true, ..notification(text, &verified.value, environment, now) };
         let new = purchases::receive(&self.books.table, &event).await?;
         if new {
             self.events.send(&Message::Event { store: Store::Ios, id: event.id }).await?;

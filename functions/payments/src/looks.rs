@@ -2,10 +2,10 @@
 
 use satchel_domain::appstore::Verifier;
 use satchel_domain::entitlements::Status;
-use satchel_domain::ids::EventId;
 use satchel_domain::playstore::{Kind, PurchaseToken};
 use satchel_domain::purchases::Store;
 use satchel_domain::purchases::owner::Claim;
+use satchel_domain::time::DAY;
 use satchel_domain::{Error, Result};
 use satchel_store::purchases::{self, Loaded, PurchaseRow};
 
@@ -29,14 +29,14 @@ impl Stores {
     /// # Errors
     /// 503 where the store or a table is in the way.
     pub(crate) async fn look(&self, store: Store, id: &str, voided: Option<(String, i64)>) -> Result<()> {
-        let Some(row) = purchases::get(&self.books.table, store, id).await? else { return Ok(()) };
+        let Some(loaded) = purchases::load(&self.books.table, store, id).await? else { return Ok(()) };
         let now = self.books.clock.now();
-        if voided.is_none() && row.due_at.is_none_or(|due| due > now.as_millisecond()) {
+        if voided.is_none() && loaded.row.due_at.is_none_or(|due| due > now.as_millisecond()) {
             // Sent twice, or looked at meanwhile.
             return Ok(());
         }
         let lost = voided.is_some();
-        match self.ask(store, row, voided).await {
+        match self.ask(store, loaded, voided).await {
             // It stays due: the next run sends it again, and a store that is down costs nothing but time.
             Err(error) if error.is_transient() && !lost => {
                 let error = satchel_inbound::http::error::causes(&error);
@@ -47,43 +47,34 @@ impl Stores {
         }
     }
 
-    async fn ask(&self, store: Store, row: PurchaseRow, voided: Option<(String, i64)>) -> Result<()> {
-        let id = row.id.clone();
+    async fn ask(&self, store: Store, loaded: Loaded, voided: Option<(String, i64)>) -> Result<()> {
+        let row = &loaded.row;
         match (store, &self.apple, &self.google) {
-            (Store::Ios, Some(_), _) if !self.books.counts(&row) => {
+            (Store::Ios, Some(_), _) if !self.books.counts(row) => {
                 // Its environment counted once: nothing new is known of it, and it gives nothing any more.
-                let Some(original) = row.original_transaction_id else { return Ok(()) };
+                let Some(original) = row.original_transaction_id.clone() else { return Ok(()) };
                 let line = Line { environment: "sandbox", original, snapshots: Vec::new(), renewal: None };
-                self.books.fold(&News::Line(line), Claim::Nobody, &self.by_ourselves()).await.map(|_| ())
+                self.books
+                    .fold(&News::Line(line), Claim::Nobody, &self.books.cause("reconciled", "reconcile"))
+                    .await
+                    .map(|_| ())
             }
-            (Store::Ios, Some(apple), _) => self.look_at_line(apple, &id).await,
+            (Store::Ios, Some(apple), _) => self.look_at_line(apple, loaded).await,
             (Store::Android, _, Some(google)) => {
                 let Some(token) = row.purchase_token.as_ref().and_then(|token| token.parse().ok()) else {
                     return Err(Error::internal("a Google Play purchase without a token"));
                 };
                 let kind = row.facts.as_ref().map_or(Kind::Subscription, |facts| facts.purchase.kind);
-                self.look_at_token(google, &token, kind, voided, &self.by_ourselves()).await
+                self.look_at_token(google, &token, kind, voided, &self.books.cause("reconciled", "reconcile")).await
             }
             _ => Ok(()),
         }
     }
 
-    /// A look that no event asked for.
-    fn by_ourselves(&self) -> Cause<'static> {
-        Cause {
-            what: "reconciled".to_owned(),
-            by: "reconcile",
-            id: self.books.ids.next::<EventId>(),
-            at: self.books.clock.now().as_millisecond(),
-            event: None,
-            look_soon: false,
-        }
-    }
-
-    async fn look_at_line(&self, apple: &Apple, id: &str) -> Result<()> {
-        let Some(loaded) = purchases::load(&self.books.table, Store::Ios, id).await? else { return Ok(()) };
+    async fn look_at_line(&self, apple: &Apple, loaded: Loaded) -> Result<()> {
+        let Some(original) = loaded.row.original_transaction_id.as_deref() else { return Ok(()) };
         let newest = loaded.chain().newest(None, &self.books.catalogue).map(|it| it.transaction_id.clone());
-        let Some(asked) = newest.or_else(|| loaded.row.original_transaction_id.clone()) else { return Ok(()) };
+        let asked = newest.unwrap_or_else(|| original.to_owned());
         let mut environments = apple.api.verifiers().map(Verifier::environment);
         let environment = environments.find(|it| environment_name(*it) == loaded.row.environment);
         let found = match apple.api.purchase(&asked, environment, self.books.clock.now()).await {
@@ -93,11 +84,12 @@ impl Stores {
                     metric = "PurchaseUnknownToStore",
                     "the App Store does not know a purchase that it signed"
                 );
-                return self.tomorrow(loaded.row).await;
+                let mut row = loaded.row;
+                row.due(Some(self.books.clock.unix() + DAY));
+                return self.books.write_unless_changed(&row).await;
             }
             Err(error) => return Err(trouble::of_look(error)),
         };
-        let original = loaded.row.original_transaction_id.as_deref().unwrap_or(id);
         let mut transactions = found.transactions;
         if stand_together(&loaded, self.books.clock.unix()) {
             // The store's newest state shows one of them: a refund of the other would be missed.
@@ -105,18 +97,10 @@ impl Stores {
             transactions.extend(history.await.map_err(trouble::of_look)?);
         }
         let line = Line::new(found.environment, original, &transactions, found.renewal.as_ref());
-        self.books.fold(&News::Line(line), Claim::Nobody, &self.by_ourselves()).await.map(|_| ())
-    }
-
-    /// Not again before tomorrow; somebody else's change counts more.
-    async fn tomorrow(&self, mut row: PurchaseRow) -> Result<()> {
-        row.due(Some(self.books.clock.unix() + satchel_domain::time::DAY));
-        let mut transaction = satchel_store::Transaction::new();
-        purchases::put(&mut transaction, &self.books.table, &row, &[])?;
-        match transaction.run(&self.books.table).await {
-            Ok(()) | Err(satchel_store::Cancelled::Condition(_)) => Ok(()),
-            Err(cancelled) => Err(cancelled.into()),
-        }
+        self.books
+            .fold(&News::Line(line), Claim::Nobody, &self.books.cause("reconciled", "reconcile"))
+            .await
+            .map(|_| ())
     }
 
     /// Asks Google Play about `token` and folds the answer.

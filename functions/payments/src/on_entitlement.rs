@@ -61,13 +61,7 @@ pub(crate) fn entry(env: &Env) -> Result<Entry, Complaints> {
     };
     Ok(Entry::event(move |event| {
         let consumer = consumer.clone();
-        async move {
-            batch::stream(event, move |change| {
-                let consumer = consumer.clone();
-                async move { consumer.handle(change).await }
-            })
-            .await
-        }
+        async move { batch::stream(event, |change| consumer.handle(change)).await }
     }))
 }
 

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use satchel_domain::appstore::{self, Environment, NotificationType, Source, Verified};
+use satchel_domain::appstore::{NotificationType, Reason, Source};
 use satchel_domain::ids::{EventId, Id as _};
 use satchel_domain::playstore::{Body, Kind, Message as Push, PurchaseToken, RefundType, VoidedProduct};
-use satchel_domain::purchases::Store;
 use satchel_domain::purchases::owner::Claim;
+use satchel_domain::purchases::{Store, due};
 use satchel_domain::time::DAY;
 use satchel_domain::{Error, Result, Timestamp};
 use satchel_inbound::{Complaints, Entry, Env, batch};
@@ -19,32 +19,19 @@ use satchel_store::purchases::{self, EventRow};
 use crate::app::{Apple, Google, Stores};
 use crate::fold::{Cause, Line, News, environment_name};
 use crate::message::Message;
-use crate::routes::events::safe_id;
+use crate::routes::events::{UNREAD, notification};
 use crate::stores::{StoreError, ocsp};
 use crate::trouble;
 
-/// What the id of a notification begins with that could not be read at the door.
-pub(crate) const UNREAD: &str = "unread-";
 /// How long an event that cannot be read is tried again, in milliseconds.
 const GIVEN_UP: i64 = 30 * DAY * 1_000;
-/// How long after a try the next one is due, in milliseconds: before the next hourly run.
-const AGAIN: i64 = 1_800_000;
 
 pub(crate) async fn build(env: &Env) -> Result<Entry, Complaints> {
     let stores = Arc::new(Stores::from_env(env).await?);
     Ok(Entry::event(move |event| {
         let stores = Arc::clone(&stores);
-        batch::queue(event, move |message| {
-            let stores = Arc::clone(&stores);
-            async move { stores.handle(message).await }
-        })
+        async move { batch::queue(event, |message| stores.handle(message)).await }
     }))
-}
-
-/// What a store calls an event, for the ledger.
-pub(crate) fn kind_of(notification: &appstore::Notification) -> String {
-    let subtype = notification.subtype.as_ref().map(|subtype| format!(".{}", subtype.as_str())).unwrap_or_default();
-    format!("{}{subtype}", notification.notification_type.as_str())
 }
 
 impl Stores {
@@ -75,7 +62,7 @@ impl Stores {
         let now = self.books.clock.now().as_millisecond();
         tracing::error!(reason = why, metric = "StoreEventUnread", "a stored event is of no use now");
         if now.saturating_sub(event.received_at) < GIVEN_UP {
-            return purchases::postpone(&self.books.table, event, now + AGAIN).await;
+            return purchases::postpone(&self.books.table, event, now + due::NEXT_RUN * 1_000).await;
         }
         self.settle(event, &format!("refused: {why}")).await
     }
@@ -88,19 +75,31 @@ impl Stores {
 
     async fn apple_event(&self, apple: &Apple, event: &EventRow) -> Result<()> {
         let received = Timestamp::from_millisecond(event.received_at).map_err(Error::internal)?;
-        let (verified, environment) = match believed(apple, event, received) {
-            Ok(believed) => believed,
-            Err(reason) => return self.try_later(event, reason).await,
-        };
-        if event.id.starts_with(UNREAD) {
-            return self.read_at_last(event, &verified.value.notification, environment).await;
-        }
+        let source = if event.by_api { Source::Api } else { Source::Webhook { now: received } };
+        let unread = event.id.starts_with(UNREAD);
         let now = self.books.clock.now();
+        let believed = apple.api.believe(now, |verifier, known| {
+            if !unread && environment_name(verifier.environment()) != event.environment {
+                return Err(Reason::Environment.into());
+            }
+            verifier.notification(&event.body, source, known)
+        });
+        let (verified, environment) = match believed {
+            Ok(believed) => believed,
+            Err(refused) => return self.try_later(event, refused.reason.as_str()).await,
+        };
+        if unread {
+            // It goes on under its own id, under which it may have come again.
+            let read = notification(&event.body, &verified.value, environment, received);
+            let read = EventRow { by_api: event.by_api, ..read };
+            self.take_in(&read).await?;
+            return self.settle(event, &format!("read as {}", read.id)).await;
+        }
         // What our own call brought came over TLS from the store that signed it. A responder need not know a leaf that has
         // ended: then the store itself is asked.
         let ended = verified.chains.iter().any(|chain| chain.window().until < now.as_second());
-        for chain in verified.chains.iter().filter(|_| !event.by_api && !ended) {
-            match apple.ocsp.check(&self.books.table, chain, apple.api.root(), now).await {
+        if !event.by_api && !ended {
+            match apple.stands(&self.books.table, &verified.chains, now).await {
                 Ok(()) => {}
                 Err(ocsp::Outcome::Revoked) => return self.settle(event, "refused: certificate_revoked").await,
                 Err(ocsp::Outcome::Later(error)) => return Err(error),
@@ -121,24 +120,6 @@ impl Stores {
         let unknown = matches!(kind, NotificationType::Other(_));
         let cause = Cause { look_soon: unknown, ..self.cause(event, "apple")? };
         self.books.fold(&News::Line(line), Claim::Nobody, &cause).await.map(|_| ())
-    }
-
-    /// A notification that could not be read when it came: it goes on under its own id, under which it may have come again.
-    async fn read_at_last(
-        &self,
-        event: &EventRow,
-        notification: &appstore::Notification,
-        environment: Environment,
-    ) -> Result<()> {
-        let read = EventRow {
-            id: safe_id(&notification.uuid),
-            kind: kind_of(notification),
-            said_at: notification.signed_date.as_millisecond(),
-            environment: environment_name(environment).to_owned(),
-            ..event.clone()
-        };
-        self.take_in(&read).await?;
-        self.settle(event, &format!("read as {}", read.id)).await
     }
 
     async fn google_event(&self, google: &Google, event: &EventRow) -> Result<()> {
@@ -167,26 +148,4 @@ fn about(message: &Push) -> Option<(&PurchaseToken, Kind, Option<VoidedOrder>)> 
         }
         _ => None,
     }
-}
-
-/// The notification, and the environment that it is of.
-fn believed(
-    apple: &Apple,
-    event: &EventRow,
-    received: Timestamp,
-) -> Result<(Verified<appstore::Event>, Environment), &'static str> {
-    let known = apple.api.chains().known(received);
-    let source = if event.by_api { Source::Api } else { Source::Webhook { now: received } };
-    let unread = event.id.starts_with(UNREAD);
-    let mut outcome = Err("environment");
-    for verifier in apple.api.verifiers() {
-        if !unread && environment_name(verifier.environment()) != event.environment {
-            continue;
-        }
-        match verifier.notification(&event.body, source, &known) {
-            Ok(verified) => return Ok((verified, verifier.environment())),
-            Err(refused) => outcome = outcome.or(Err(refused.reason.as_str())),
-        }
-    }
-    outcome
 }

@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
 use satchel_domain::webhooks::{self, Key, Verdict};
 use satchel_domain::{Error, Result, Timestamp};
 use satchel_inbound::{Clock, Complaints, Entry, Env, Ids, batch};
+use satchel_outbound::http::is_loopback;
 use satchel_outbound::secret::{self, Secret};
 use satchel_outbound::{Http, Queue};
 use serde::{Deserialize, Serialize};
@@ -104,10 +105,9 @@ pub(crate) async fn build(env: Env) -> Result<Entry, Complaints> {
 fn address(url: &str, is_local: bool) -> Result<Uri, Complaints> {
     let wrong = || Complaints(vec!["ENTITLEMENT_WEBHOOK_URL is no address like https://example.com/hooks".to_owned()]);
     let uri: Uri = url.parse().map_err(|_| wrong())?;
-    let is_loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
     match uri.scheme_str() {
         Some("https") => Ok(uri),
-        Some("http") if is_local && is_loopback => Ok(uri),
+        Some("http") if is_local && is_loopback(&uri) => Ok(uri),
         _ => Err(wrong()),
     }
 }

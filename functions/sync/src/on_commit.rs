@@ -33,13 +33,7 @@ pub(crate) fn entry(env: &Env) -> Result<Entry, Complaints> {
     let consumer = Consumer { topic: Topic::new(env.aws.sns(), topic), erase: Queue::new(env.aws.sqs(), erase) };
     Ok(Entry::event(move |event| {
         let consumer = consumer.clone();
-        async move {
-            batch::stream(event, move |change| {
-                let consumer = consumer.clone();
-                async move { consumer.handle(change).await }
-            })
-            .await
-        }
+        async move { batch::stream(event, |change| consumer.handle(change)).await }
     }))
 }
 

@@ -53,13 +53,7 @@ pub(crate) fn entry(env: &Env) -> Result<Entry, Complaints> {
     };
     Ok(Entry::event(move |event| {
         let consumer = consumer.clone();
-        async move {
-            batch::queue(event, move |message| {
-                let consumer = consumer.clone();
-                async move { consumer.handle(message).await }
-            })
-            .await
-        }
+        async move { batch::queue(event, |message| consumer.handle(message)).await }
     }))
 }
 

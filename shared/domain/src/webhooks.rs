@@ -19,6 +19,8 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
+use crate::refresh::hex;
+
 /// Header of the message's id.
 pub const ID: &str = "webhook-id";
 /// Header of the moment of the try.
@@ -82,7 +84,7 @@ pub fn signature(keys: &[Key], id: &str, timestamp: i64, body: &[u8]) -> String 
 /// An id of 32 characters that is the same whenever `of` is, for a message that may be made twice. It has no `.`, which
 /// parts what is signed.
 pub fn stable_id(of: &str) -> String {
-    Sha256::digest(of.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(of.as_bytes())[..16])
 }
 
 /// What a receiver's answer means.

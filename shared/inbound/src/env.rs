@@ -107,6 +107,21 @@ impl fmt::Display for Complaints {
 
 impl std::error::Error for Complaints {}
 
+/// Both, or the complaints of both.
+///
+/// # Errors
+/// All complaints.
+pub fn both<A, B>(one: Result<A, Complaints>, other: Result<B, Complaints>) -> Result<(A, B), Complaints> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(Complaints(mut complaints)), Err(Complaints(more))) => {
+            complaints.extend(more);
+            Err(Complaints(complaints))
+        }
+        (Err(complaints), _) | (_, Err(complaints)) => Err(complaints),
+    }
+}
+
 type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// Settings by name: the environment's in Lambda, a map elsewhere.

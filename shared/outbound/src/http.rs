@@ -17,6 +17,11 @@ const ATTEMPTS: u32 = 3;
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
+/// Whether `uri` leads to this machine, by the names that a setting may give it.
+pub fn is_loopback(uri: &::http::Uri) -> bool {
+    matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
 /// A future in a box.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

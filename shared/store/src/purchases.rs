@@ -56,9 +56,6 @@ pub struct PurchaseRow {
     pub facts: Option<playstore::Facts>,
     /// When it was first heard of, Unix seconds.
     pub created_at: i64,
-    /// When its store was last asked, Unix seconds.
-    #[serde(default)]
-    pub looked_at: i64,
     /// Its partition of the index of what is due; with `due_at`, or neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_pk: Option<String>,
@@ -97,7 +94,6 @@ impl PurchaseRow {
             purchase_token: None,
             facts: None,
             created_at: now,
-            looked_at: 0,
             due_pk: None,
             due_at: None,
         }
@@ -119,7 +115,7 @@ impl PurchaseRow {
 /// The store and the id in a source's name; none for a grant.
 pub fn of_source(source: &str) -> Option<(Store, &str)> {
     let (store, id) = source.split_once('#')?;
-    [Store::Ios, Store::Android].into_iter().find(|it| it.as_str() == store).map(|store| (store, id))
+    Some((Store::find(store)?, id))
 }
 
 /// A purchase with its transactions.
@@ -354,12 +350,13 @@ pub async fn settle_alone(table: &Table, event: &EventRow, outcome: &str, now: i
     table.update::<EventRow>(&keys::event(event.store, &event.id), settled(outcome, now)).await.map(|_| ())
 }
 
+fn put_off_to(at: i64) -> Expr {
+    Expr::update("SET due_at = :at").when("attribute_exists(due_pk) AND attribute_not_exists(outcome)").value(":at", at)
+}
+
 /// The event is tried again at `at` (Unix milliseconds), where it has no outcome.
 pub async fn postpone(table: &Table, event: &EventRow, at: i64) -> Result<()> {
-    let expr = Expr::update("SET due_at = :at")
-        .when("attribute_exists(due_pk) AND attribute_not_exists(outcome)")
-        .value(":at", at);
-    table.update::<EventRow>(&keys::event(event.store, &event.id), expr).await.map(|_| ())
+    table.update::<EventRow>(&keys::event(event.store, &event.id), put_off_to(at)).await.map(|_| ())
 }
 
 /// [`postpone`] in `transaction`.
@@ -367,10 +364,7 @@ pub async fn postpone(table: &Table, event: &EventRow, at: i64) -> Result<()> {
 /// # Errors
 /// [`Error::Internal`] where it cannot be written down.
 pub fn put_off(transaction: &mut Transaction, table: &Table, event: &EventRow, at: i64) -> Result<()> {
-    let expr = Expr::update("SET due_at = :at")
-        .when("attribute_exists(due_pk) AND attribute_not_exists(outcome)")
-        .value(":at", at);
-    transaction.update(table, &keys::event(event.store, &event.id), expr)?;
+    transaction.update(table, &keys::event(event.store, &event.id), put_off_to(at))?;
     Ok(())
 }
 

@@ -66,17 +66,35 @@ pub(crate) struct Folded {
 const STALE_LOOK: i64 = 1_800;
 
 impl Books {
+    /// A cause of now that no event of a store is: it comes once.
+    pub(crate) fn cause(&self, what: &str, by: &'static str) -> Cause<'static> {
+        let (id, at) = (self.ids.next::<EventId>(), self.clock.now().as_millisecond());
+        Cause { what: what.to_owned(), by, id, at, event: None, look_soon: false }
+    }
+
+    /// Writes a purchase's row down, unless somebody changed it meanwhile: their change counts more.
+    pub(crate) async fn write_unless_changed(&self, row: &PurchaseRow) -> Result<()> {
+        let mut transaction = Transaction::new();
+        purchases::put(&mut transaction, &self.table, row, &[])?;
+        match transaction.run(&self.table).await {
+            Ok(()) | Err(Cancelled::Condition(_)) => Ok(()),
+            Err(cancelled) => Err(cancelled.into()),
+        }
+    }
+
     /// Folds `news` in.
     ///
     /// # Errors
     /// What `claim` is refused with; 503 where the tables are in the way.
     pub(crate) async fn fold(&self, news: &News<'_>, claim: Claim<'_>, cause: &Cause<'_>) -> Result<Folded> {
         let mut retry = Retry::default();
+        let mut again = false;
         loop {
-            let (transaction, folded) = self.attempt(news, claim, cause).await?;
+            let (transaction, folded) = self.attempt(news, claim, cause, again).await?;
             if transaction.is_empty() {
                 return Ok(folded);
             }
+            again = true;
             match transaction.run(&self.table).await {
                 Ok(()) => return Ok(folded),
                 // Whether it was written shows in reading again: a fold of what is folded writes nothing.
@@ -86,7 +104,15 @@ impl Books {
         }
     }
 
-    async fn attempt(&self, news: &News<'_>, claim: Claim<'_>, cause: &Cause<'_>) -> Result<(Transaction, Folded)> {
+    /// One try. The event was read a moment ago by who brings it; `again`, it is read once more, since it may be what the
+    /// try before failed of.
+    async fn attempt(
+        &self,
+        news: &News<'_>,
+        claim: Claim<'_>,
+        cause: &Cause<'_>,
+        again: bool,
+    ) -> Result<(Transaction, Folded)> {
         let now = self.clock.unix();
         let (store, id) = (news.store(), news.id());
         let loaded = purchases::load(&self.table, store, &id).await?;
@@ -94,7 +120,8 @@ impl Books {
             row: PurchaseRow::new(store, &id, news.environment(), now),
             transactions: BTreeMap::new(),
         });
-        if let Some(event) = cause.event
+        if again
+            && let Some(event) = cause.event
             && purchases::event(&self.table, store, &event.id).await?.is_none_or(|event| event.outcome.is_some())
         {
             let sources = self.sources(&before);
@@ -161,7 +188,7 @@ impl Books {
         if let Some(event) = cause.event {
             let now = self.clock.now().as_millisecond();
             if now.saturating_sub(event.received_at) < DAY * 1_000 {
-                purchases::put_off(&mut transaction, &self.table, event, now + due::RUN * 500)?;
+                purchases::put_off(&mut transaction, &self.table, event, now + due::NEXT_RUN * 1_000)?;
             } else {
                 purchases::settle(&mut transaction, &self.table, event, "unknown_purchase", now)?;
             }
@@ -176,12 +203,7 @@ impl Books {
         facts.purchase.acknowledged = true;
         let sources = self.sources(&Loaded { row: row.clone(), transactions: BTreeMap::new() });
         row.due(due::again(sources.values(), false, self.clock.unix(), spread(id)));
-        let mut transaction = Transaction::new();
-        purchases::put(&mut transaction, &self.table, &row, &[])?;
-        match transaction.run(&self.table).await {
-            Ok(()) | Err(Cancelled::Condition(_)) => Ok(()),
-            Err(cancelled) => Err(cancelled.into()),
-        }
+        self.write_unless_changed(&row).await
     }
 
     /// What a purchase gives; nothing where its environment does not count here.

@@ -189,7 +189,6 @@ fn learn_token(
     let mut row = before.clone();
     let (facts, mut complaint) = (row.facts.take(), None);
     row.purchase_token = Some(token.expose().to_owned());
-    row.looked_at = now;
     row.facts = match (fetched, facts) {
         (Fetched::Purchase(purchase), Some(facts)) => Some(facts.fetched(*purchase, now)),
         (Fetched::Purchase(purchase), None) => Some(Facts::new(*purchase, now)),

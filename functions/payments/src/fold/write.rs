@@ -65,28 +65,25 @@ impl<'a> Draft<'a> {
         self.read(user).await?;
         self.owned.push((user.clone(), row.clone(), true));
         let name = &row.source();
-        let mut recorded = false;
+        let before = self.lines.len();
         for add_on in AddOn::ALL {
             let had = self.source(user, add_on, name);
             match (sources.get(&add_on), had) {
                 (Some(source), had) if had.as_ref().is_none_or(|had| differs(had, source)) => {
                     self.change(user, add_on, name, had.as_ref(), source.clone(), &self.cause.what.clone());
-                    recorded = true;
                 }
                 (Some(source), _) if self.cause.event.is_some() => {
                     self.line(user, add_on, name, Some(source.status), source, &self.cause.what.clone(), false);
-                    recorded = true;
                 }
                 // The catalogue no longer has the product.
                 (None, Some(had)) if had.status != Status::Revoked => {
                     let gone = revoked(had.clone(), self.now);
                     self.change(user, add_on, name, Some(&had), gone, "not_in_catalogue");
-                    recorded = true;
                 }
                 _ => {}
             }
         }
-        if !recorded && self.cause.event.is_some() {
+        if self.lines.len() == before && self.cause.event.is_some() {
             tracing::info!("an event of a purchase that gives nothing here");
         }
         Ok(())
@@ -225,7 +222,7 @@ fn forget_the_oldest(sources: &mut BTreeMap<String, Source>, now: i64) {
 /// Whether anything but the time of a look is new, or that is much newer.
 fn worth_writing(before: &PurchaseRow, row: &PurchaseRow) -> bool {
     let mut same = row.clone();
-    (same.looked_at, same.due_at, same.due_pk) = (before.looked_at, before.due_at, before.due_pk.clone());
+    (same.due_at, same.due_pk) = (before.due_at, before.due_pk.clone());
     if let (Some(facts), Some(known)) = (&mut same.facts, &before.facts) {
         facts.fetched_at = known.fetched_at;
     }

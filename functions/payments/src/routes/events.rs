@@ -1,5 +1,6 @@
 //! An event of a store is taken in: put once, then its key is sent on (design: payments, Routes).
 
+use satchel_domain::appstore::{self, Environment};
 use satchel_domain::ids::is_id_within;
 use satchel_domain::purchases::Store;
 use satchel_domain::refresh::hex;
@@ -9,8 +10,8 @@ use satchel_store::purchases::{self, EventRow};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::Stores;
+use crate::fold::environment_name;
 use crate::message::Message;
-use crate::on_store_event::UNREAD;
 
 /// Longest id of an event that stands in a key as it came, in characters.
 const MAX_ID: usize = 96;
@@ -20,12 +21,35 @@ pub(crate) fn safe_id(id: &str) -> String {
     if is_id_within(id, MAX_ID) { id.to_owned() } else { hex(&Sha256::digest(id)) }
 }
 
-/// A notification of the App Store that cannot be read, as it is kept: under a hash of its text, since its own id is not to
-/// be had.
-pub(crate) fn unread(text: &str, now: Timestamp) -> EventRow {
-    let id = format!("{UNREAD}{}", hex(&Sha256::digest(text)));
+/// A notification of the App Store that was believed, as it came in `text`.
+pub(crate) fn notification(text: &str, event: &appstore::Event, environment: Environment, now: Timestamp) -> EventRow {
+    let notification = &event.notification;
+    EventRow::received(
+        Store::Ios,
+        &safe_id(&notification.uuid),
+        &kind_of(notification),
+        environment_name(environment),
+        text,
+        notification.signed_date.as_millisecond(),
+        now.as_millisecond(),
+    )
+}
+
+/// What a store calls an event, for the ledger.
+fn kind_of(notification: &appstore::Notification) -> String {
+    let subtype = notification.subtype.as_ref().map(|subtype| format!(".{}", subtype.as_str())).unwrap_or_default();
+    format!("{}{subtype}", notification.notification_type.as_str())
+}
+
+/// What the id of an event begins with that could not be read at the door.
+pub(crate) const UNREAD: &str = "unread-";
+
+/// An event that a store sent and that cannot be read, as it is kept: under a hash of the `body`, since its own id is not to
+/// be had, with what of it is `shown`.
+pub(crate) fn unread(store: Store, body: &[u8], shown: &str, now: Timestamp) -> EventRow {
+    let id = format!("{UNREAD}{}", hex(&Sha256::digest(body)));
     let millis = now.as_millisecond();
-    EventRow::received(Store::Ios, &id, "UNREAD", "unread", text, millis, millis)
+    EventRow::received(store, &id, "UNREAD", "unread", shown, millis, millis)
 }
 
 impl Stores {

@@ -120,9 +120,9 @@ pub(crate) async fn verify(
         return Err(Error::Invalid(wrong).into());
     }
     crate::limits::count(&app.entitlements, &app.limits, &caller.user, 1, app.core.clock.now()).await?;
-    let bringer = Bringer { user: &caller.user, restore: false };
-    let claimed = app.stores.claim(input.platform, &input.receipt_data, Some(&input.product_id), bringer).await?;
-    Ok(Json(access(claimed.entitlement)?))
+    let bringer = Bringer { user: &caller.user, restore: false, product: Some(&input.product_id) };
+    let claimed = app.stores.claim(input.platform, &input.receipt_data, bringer).await?;
+    Ok(Json(access(claimed)?))
 }
 
 /// Purchases to bring to this account.
@@ -192,13 +192,12 @@ pub(crate) async fn restore(
     }
     let receipts = u32::try_from(input.receipts.len()).unwrap_or(u32::MAX);
     crate::limits::count(&app.entitlements, &app.limits, &caller.user, receipts, app.core.clock.now()).await?;
-    let bringer = Bringer { user: &caller.user, restore: true };
+    let bringer = Bringer { user: &caller.user, restore: true, product: None };
     let mut results = Vec::new();
     for receipt in &input.receipts {
-        results.push(match app.stores.claim(input.platform, receipt, None, bringer).await {
-            Ok(claimed) => {
-                let entitlement = Some(claimed.entitlement);
-                RestoredOut { status: "success", entitlement, code: None, detail: None }
+        results.push(match app.stores.claim(input.platform, receipt, bringer).await {
+            Ok(entitlement) => {
+                RestoredOut { status: "success", entitlement: Some(entitlement), code: None, detail: None }
             }
             // Not the receipt's fault: none of them is answered, and the app tries again.
             Err(error) if error.is_transient() || matches!(error, Error::Internal(_)) => return Err(error.into()),

@@ -6,20 +6,18 @@ use axum::body::Bytes;
 use axum::extract::State;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
-use satchel_domain::appstore::{Part, Reason, Refused, Source};
+use satchel_domain::appstore::Source;
 use satchel_domain::playstore::bearer_key_id;
 use satchel_domain::purchases::Store;
-use satchel_domain::{Error, playstore};
+use satchel_domain::{Error, Timestamp, playstore};
 use satchel_inbound::http::{ApiResult, Input};
 use satchel_store::purchases::EventRow;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
-use super::events::{safe_id, unread};
+use super::events::{notification, safe_id, unread};
 use crate::App;
-use crate::fold::{environment_name, refused};
-use crate::on_store_event::{UNREAD, kind_of};
+use crate::fold::refused;
 use crate::trouble::not_set_up;
 
 /// What the App Store posts (App Store Server Notifications, version 2).
@@ -59,36 +57,21 @@ pub(crate) struct TakenOut {
 pub(crate) async fn apple(State(app): State<App>, Input(input): Input<AppleIn>) -> ApiResult<Json<TakenOut>> {
     let apple = app.stores.apple.as_ref().ok_or_else(|| not_set_up("the App Store"))?;
     let now = app.core.clock.now();
-    let known = apple.api.chains().known(now);
-    let mut refusal = Refused { part: Part::Outer, reason: Reason::Environment };
-    for verifier in apple.api.verifiers() {
-        match verifier.notification(&input.signed_payload, Source::Webhook { now }, &known) {
-            Ok(verified) => {
-                apple.api.chains().keep(verified.chains, now);
-                let notification = &verified.value.notification;
-                let event = EventRow::received(
-                    Store::Ios,
-                    &safe_id(&notification.uuid),
-                    &kind_of(notification),
-                    environment_name(verifier.environment()),
-                    &input.signed_payload,
-                    notification.signed_date.as_millisecond(),
-                    now.as_millisecond(),
-                );
-                app.stores.take_in(&event).await?;
-                return Ok(Json(TakenOut { status: "ok" }));
-            }
-            // Of the other environment, which may be let in too; the first refusal of another kind is the one to tell.
-            Err(refused) if refused.reason == Reason::Environment => {}
-            Err(refused) if refusal.reason == Reason::Environment => refusal = refused,
-            Err(_) => {}
+    let believed =
+        apple.api.believe(now, |it, known| it.notification(&input.signed_payload, Source::Webhook { now }, known));
+    let refusal = match believed {
+        Ok((verified, environment)) => {
+            app.stores.take_in(&notification(&input.signed_payload, &verified.value, environment, now)).await?;
+            return Ok(Json(TakenOut { status: "ok" }));
         }
-    }
+        Err(refusal) => refusal,
+    };
     let (part, reason) = (refusal.part.as_str(), refusal.reason.as_str());
     if refusal.is_unread() {
         // The App Store signed it, and we cannot read it or have a wrong setting: it must not be lost by that.
         tracing::error!(part, reason, metric = "StoreEventUnread", "a notification of the App Store cannot be read");
-        app.stores.take_in(&unread(&input.signed_payload, now)).await?;
+        let text = &input.signed_payload;
+        app.stores.take_in(&unread(Store::Ios, text.as_bytes(), text, now)).await?;
         return Ok(Json(TakenOut { status: "ok" }));
     }
     tracing::warn!(part, reason, metric = "StoreVerificationFailed", "a notification of the App Store is refused");
@@ -124,7 +107,6 @@ pub(crate) async fn google(State(app): State<App>, headers: HeaderMap, body: Byt
     let keys = google.keys.keys(&kid, now).await?.ok_or_else(|| unknown_push("unknown_key"))?;
     google.push.bearer(token, &keys, now).map_err(|reason| unknown_push(reason.as_str()))?;
 
-    let millis = now.as_millisecond();
     match google.push.message(&body) {
         Ok(message) => {
             let text = String::from_utf8(body.to_vec()).map_err(Error::internal)?;
@@ -137,11 +119,11 @@ pub(crate) async fn google(State(app): State<App>, headers: HeaderMap, body: Byt
                 "production",
                 &text,
                 said,
-                millis,
+                now.as_millisecond(),
             );
             app.stores.take_in(&event).await?;
         }
-        Err(reason) => keep_useless(&app, &body, reason, millis).await?,
+        Err(reason) => keep_useless(&app, &body, reason, now).await?,
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -153,10 +135,9 @@ fn unknown_push(reason: &str) -> Error {
 
 /// An authenticated message that is of no use now: of another subscription or app than our settings say, or one that we
 /// cannot read. It is kept and tried again every hour, since Pub/Sub would repeat it for days, and then forget it.
-async fn keep_useless(app: &App, body: &[u8], reason: playstore::Reason, now: i64) -> satchel_domain::Result<()> {
+async fn keep_useless(app: &App, body: &[u8], reason: playstore::Reason, now: Timestamp) -> satchel_domain::Result<()> {
     tracing::error!(reason = reason.as_str(), metric = "StoreEventUnread", "a message of Google Play is of no use now");
-    let id = format!("{UNREAD}{}", satchel_domain::refresh::hex(&Sha256::digest(body)));
     let shown = String::from_utf8_lossy(body.get(..body.len().min(playstore::MAX_BODY_BYTES)).unwrap_or_default());
-    let event = EventRow::received(Store::Android, &id, "UNREAD", "production", &shown, now, now);
+    let event = unread(Store::Android, body, &shown, now);
     satchel_store::purchases::receive(&app.entitlements, &event).await.map(|_| ())
 }

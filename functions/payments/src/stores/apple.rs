@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use satchel_domain::appstore::{
-    Environment, ProductType, Refused, Renewal, Root, Source, Transaction, Verified, Verifier,
+    Chain, Environment, ProductType, Reason, Refused, Renewal, Root, Source, Transaction, Verified, Verifier,
 };
 use satchel_domain::{Error, Timestamp};
 use satchel_inbound::{Complaints, Env};
@@ -36,7 +36,7 @@ pub(crate) struct AppleApi {
     pub(super) legacy: Option<Legacy>,
     root: Root,
     key: ApiKey,
-    chains: Chains,
+    pub(super) chains: Chains,
 }
 
 /// A purchase as the App Store has it.
@@ -111,14 +111,35 @@ impl AppleApi {
         self.sides.iter().map(|side| &side.verifier)
     }
 
+    /// What the first environment believes that counts, by `verify`, which is given its verifier and the chains that are
+    /// known at `now`; its chains are kept. Of what none believes, the refusal that is not merely of the other environment.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(crate) fn believe<T>(
+        &self,
+        now: Timestamp,
+        verify: impl Fn(&Verifier, &[Chain]) -> Result<Verified<T>, Refused>,
+    ) -> Result<(Verified<T>, Environment), Refused> {
+        let known = self.chains.known(now);
+        let mut refusal = Refused::from(Reason::Environment);
+        for verifier in self.verifiers() {
+            match verify(verifier, &known) {
+                Ok(verified) => {
+                    self.chains.keep(verified.chains.clone(), now);
+                    return Ok((verified, verifier.environment()));
+                }
+                Err(refused) if refused.reason == Reason::Environment => {}
+                Err(refused) if refusal.reason == Reason::Environment => refusal = refused,
+                Err(_) => {}
+            }
+        }
+        Err(refusal)
+    }
+
     /// The root that is pinned.
     pub(crate) fn root(&self) -> &Root {
         &self.root
-    }
-
-    /// The chains verified lately; what others verify belongs there too.
-    pub(crate) fn chains(&self) -> &Chains {
-        &self.chains
     }
 
     /// The purchase with the transaction `transaction_id`: asked for in each environment that counts, production first,

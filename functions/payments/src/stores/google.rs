@@ -16,9 +16,10 @@ use satchel_outbound::secret::{self, Secret};
 use serde::Deserialize;
 
 use super::calls::Calls;
-use super::{StoreError, address, both};
+use super::{StoreError, address};
 use grant::Grant;
 pub(crate) use push::PushKeys;
+use satchel_inbound::env::both;
 
 /// Longest word of Google's that goes into a log.
 const LONGEST_WORD: usize = 48;

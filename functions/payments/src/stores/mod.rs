@@ -23,9 +23,8 @@ use std::fmt;
 
 use satchel_domain::Error;
 use satchel_inbound::env::Reader;
+use satchel_outbound::http::is_loopback;
 use serde::{Deserialize, Deserializer};
-
-use crate::app::both;
 
 /// Why a store's answer is of no use.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ fn address(settings: &mut Reader<'_>, name: &str, own: &str) -> String {
     let text = settings.optional(name).unwrap_or_else(|| own.to_owned());
     let is_ours = |uri: &http::Uri| match (uri.scheme_str(), uri.host()) {
         (Some("https"), Some(_)) => uri.query().is_none(),
-        (Some("http"), Some("127.0.0.1" | "localhost" | "[::1]")) => uri.query().is_none(),
+        (Some("http"), Some(_)) if is_loopback(uri) => uri.query().is_none(),
         _ => false,
     };
     if !text.parse().is_ok_and(|uri| is_ours(&uri)) {

@@ -67,8 +67,7 @@ async fn restores_at_one_moment_leave_one_owner() {
 async fn one_notification_sent_many_times_at_once_is_one_event() {
     let shop = Shop::open().await;
     shop.buy("apple", SYNC, json!({ "account_token": shop.token })).await;
-    let all = shop.stack.get("/_local/stores/notifications").send().await.ok();
-    let all = all.as_array().cloned().unwrap_or_else(|| all["notifications"].as_array().unwrap().clone());
+    let all = shop.notifications().await;
     let body = all[0]["body"].clone();
     let posts = (0..8).map(|_| shop.stack.post("/payments/webhook/apple").json(body.clone()).send());
     assert!(join_all(posts).await.iter().all(|answer| answer.status == 200));

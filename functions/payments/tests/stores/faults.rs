@@ -30,8 +30,7 @@ async fn at_ten_percent_no_event_is_lost_after_its_200() {
         }
         shop.stack.faults().clear();
         shop.advance(3_600).await;
-        shop.stack.run("payments-every-hour-reconcile").await;
-        shop.stack.drain().await;
+        shop.reconcile().await;
         let waiting: Vec<Value> =
             shop.rows("EVENT#").await.into_iter().filter(|event| event["outcome"].is_null()).collect();
         assert_eq!(waiting, Vec::<Value>::new(), "seed {seed}");

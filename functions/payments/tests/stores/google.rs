@@ -27,8 +27,7 @@ async fn a_purchase_token_gives_its_add_on_and_is_acknowledged() {
     assert!(!seen.contains(token));
     // Three days later it still stands: Google refunds what nobody acknowledged.
     shop.advance(4 * DAY).await;
-    shop.stack.run("payments-every-hour-reconcile").await;
-    shop.stack.drain().await;
+    shop.reconcile().await;
     assert_eq!(shop.state("sync").await, active());
 }
 

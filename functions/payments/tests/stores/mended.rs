@@ -7,11 +7,6 @@ use serde_json::{Value, json};
 
 use crate::support::{AI, DAY, SYNC, Shop, THANKS, active};
 
-async fn reconcile(shop: &Shop) {
-    shop.stack.run("payments-every-hour-reconcile").await;
-    shop.stack.drain().await;
-}
-
 #[tokio::test]
 async fn an_old_periods_refund_leaves_the_line_with_who_bought_last() {
     let shop = Shop::open().await;
@@ -71,7 +66,7 @@ async fn an_answer_that_google_knows_nothing_cuts_nobody_off() {
     shop.control("google/mode", json!({ "mode": "up" })).await;
     shop.google("refund", &thanks, json!({})).await;
     shop.advance(DAY).await;
-    reconcile(&shop).await;
+    shop.reconcile().await;
     assert_eq!(shop.state("supporter").await, ("revoked".to_owned(), false));
 }
 
@@ -152,8 +147,7 @@ async fn a_bare_id_tells_nothing_of_a_strangers_purchase() {
 async fn a_signature_in_its_other_spelling_is_the_same_event() {
     let shop = Shop::open().await;
     shop.buy("apple", SYNC, json!({ "account_token": shop.token })).await;
-    let all = shop.stack.get("/_local/stores/notifications").send().await.ok();
-    let text = all["notifications"][0]["body"]["signedPayload"].as_str().unwrap().to_owned();
+    let text = shop.notifications().await[0]["body"]["signedPayload"].as_str().unwrap().to_owned();
     let (signed, signature) = text.rsplit_once('.').unwrap();
     let bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
     let signature = p256::ecdsa::Signature::from_slice(&bytes).unwrap();
@@ -197,7 +191,7 @@ async fn a_wrong_subscription_loses_no_push() {
     // The setting is mended: the next run reads what was kept.
     let shop = Shop::with(options().param("GooglePushSubscription", &named)).await;
     shop.advance(3_600).await;
-    reconcile(&shop).await;
+    shop.reconcile().await;
     assert_eq!(shop.state("sync").await, active(), "{:#?}", shop.rows("EVENT#").await);
 }
 
@@ -212,6 +206,6 @@ async fn testers_purchases_end_where_the_sandbox_no_longer_counts() {
     drop(shop);
     let shop = Shop::with(options().param("AllowSandbox", "false")).await;
     shop.advance(DAY).await;
-    reconcile(&shop).await;
+    shop.reconcile().await;
     assert_eq!(shop.state("supporter").await, ("revoked".to_owned(), false));
 }

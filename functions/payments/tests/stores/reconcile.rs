@@ -4,12 +4,6 @@ use serde_json::{Value, json};
 
 use crate::support::{DAY, SYNC, Shop, THANKS, active};
 
-async fn reconcile(shop: &Shop) -> Value {
-    let found = shop.stack.run("payments-every-hour-reconcile").await;
-    shop.stack.drain().await;
-    found
-}
-
 #[tokio::test]
 async fn a_renewal_whose_webhook_never_came_costs_no_access() {
     let shop = Shop::open().await;
@@ -24,7 +18,7 @@ async fn a_renewal_whose_webhook_never_came_costs_no_access() {
         };
         // Within the slack it is active all the same; after the run it is so by the store's word.
         assert_eq!(shop.state("sync").await, active());
-        reconcile(&shop).await;
+        shop.reconcile().await;
         let sync = shop.add_on(&shop.ada, "sync").await;
         assert!(sync["expires_at"].as_i64().unwrap() > shop.stack.now() + 29 * DAY, "{store}: {sync}");
     }
@@ -40,7 +34,7 @@ async fn a_refund_whose_webhook_never_came_is_found_within_a_day() {
     shop.apple("refund", &apple, json!({})).await;
     shop.google("void", &google, json!({})).await;
     shop.advance(DAY).await;
-    reconcile(&shop).await;
+    shop.reconcile().await;
     assert_eq!(shop.state("supporter").await, ("revoked".to_owned(), false));
     assert!(!shop.state("sync").await.1);
 }
@@ -55,11 +49,11 @@ async fn notifications_that_failed_are_taken_from_the_stores_history() {
     shop.stack.faults().clear();
     assert!(answer.to_string().contains("503"), "{answer}");
     assert_eq!(shop.rows("EVENT#").await, Vec::<Value>::new());
-    let found = reconcile(&shop).await;
+    let found = shop.reconcile().await;
     assert_eq!(found["missed"], 1, "{found} {bought}");
     assert_eq!(shop.state("sync").await, active());
     // Read once; a second run finds it known.
-    assert_eq!(reconcile(&shop).await["missed"], 0);
+    assert_eq!(shop.reconcile().await["missed"], 0);
     assert_eq!(shop.rows("EVENT#").await.len(), 1);
 }
 
@@ -70,11 +64,11 @@ async fn a_voided_order_is_found_in_googles_list() {
     shop.verify(&shop.ada, "android", &google["receipt_data"], SYNC).await.ok();
     shop.google("void", &google, json!({})).await;
     shop.advance(60).await;
-    let found = reconcile(&shop).await;
+    let found = shop.reconcile().await;
     assert_eq!(found["voided"], 1, "{found}");
     assert!(!shop.state("sync").await.1);
     // What is known is not looked at again, though the spans overlap.
-    assert_eq!(reconcile(&shop).await["voided"], 0);
+    assert_eq!(shop.reconcile().await["voided"], 0);
 }
 
 #[tokio::test]
@@ -91,7 +85,7 @@ async fn a_store_that_is_down_keeps_its_place_and_not_the_others() {
     shop.stack.drain().await;
     assert!(!shop.state("sync").await.1, "{:#?}", shop.rows("STORE#").await);
     shop.control("apple/mode", json!({ "mode": "up" })).await;
-    reconcile(&shop).await;
+    shop.reconcile().await;
 }
 
 #[tokio::test]
@@ -101,9 +95,9 @@ async fn an_acknowledgement_that_failed_is_made_up_for() {
     shop.stack.fault(json!({ "service": "http", "operation": ":acknowledge", "kind": "error" }));
     shop.verify(&shop.ada, "android", &bought["receipt_data"], SYNC).await.ok();
     shop.stack.faults().clear();
-    reconcile(&shop).await;
+    shop.reconcile().await;
     shop.advance(4 * DAY).await;
-    reconcile(&shop).await;
+    shop.reconcile().await;
     assert_eq!(shop.state("sync").await, active());
 }
 
@@ -115,7 +109,7 @@ async fn a_look_at_a_line_that_was_renewed_early_is_no_trouble() {
     // Two transactions stand: the state and the history tell of the same ones, signed at different moments.
     shop.apple("renew", &bought, json!({})).await;
     shop.advance(25 * 3_600).await;
-    reconcile(&shop).await;
+    shop.reconcile().await;
     assert_eq!(shop.stack.dead("StoreEventsDeadQueue"), [""; 0]);
     let sync = shop.add_on(&shop.ada, "sync").await;
     assert!(sync["expires_at"].as_i64().unwrap() > shop.stack.now() + 30 * DAY, "{sync}");

@@ -70,9 +70,7 @@ fn telling() -> impl Strategy<Value = Telling> {
 }
 
 async fn notifications(shop: &Shop) -> Vec<String> {
-    let all = shop.stack.get("/_local/stores/notifications").send().await.ok();
-    let all = all.as_array().cloned().unwrap_or_else(|| all["notifications"].as_array().unwrap().clone());
-    all.iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
+    shop.notifications().await.iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
 }
 
 async fn send(shop: &Shop, some: &[prop::sample::Index]) {
@@ -128,8 +126,7 @@ async fn tell(steps: &[Step], telling: Option<&Telling>) -> BTreeMap<String, Val
     // What was never told is found: at the latest within a day.
     for _ in 0..2 {
         shop.advance(13 * 3_600).await;
-        shop.stack.run("payments-every-hour-reconcile").await;
-        shop.stack.drain().await;
+        shop.reconcile().await;
     }
     consistent(&shop).await;
     let mut left = BTreeMap::new();

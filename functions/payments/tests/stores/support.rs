@@ -104,7 +104,20 @@ impl Shop {
         rows.into_iter().filter(|row| row["sk"].as_str().is_some_and(|sk| sk.starts_with("LEDGER#"))).collect()
     }
 
-    /// What `GET` of a notification list says of each delivery.
+    /// All notifications of both stores, oldest first.
+    pub(crate) async fn notifications(&self) -> Vec<Value> {
+        let all = self.stack.get("/_local/stores/notifications").send().await.ok();
+        all["notifications"].as_array().unwrap().clone()
+    }
+
+    /// The hourly run, and what it leads to.
+    pub(crate) async fn reconcile(&self) -> Value {
+        let found = self.stack.run("payments-every-hour-reconcile").await;
+        self.stack.drain().await;
+        found
+    }
+
+    /// Sends notifications as `body` says, and waits until they are handled.
     pub(crate) async fn deliver_with(&self, body: Value) -> Value {
         let answer = self.control("deliver", body).await;
         self.stack.drain().await;

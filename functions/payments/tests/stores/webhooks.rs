@@ -96,8 +96,7 @@ async fn a_webhook_that_was_stored_and_never_queued_is_sent_by_the_reconciling()
     assert_eq!(shop.state("sync").await.0, "none");
     assert_eq!(events(&shop).await[0]["outcome"], Value::Null);
     shop.advance(3_600).await;
-    shop.stack.run("payments-every-hour-reconcile").await;
-    shop.stack.drain().await;
+    shop.reconcile().await;
     assert_eq!(shop.state("sync").await, active());
     assert_eq!(events(&shop).await[0]["outcome"], "applied");
 }
@@ -113,8 +112,7 @@ async fn an_event_waits_for_a_silent_responder_and_is_never_refused_for_it() {
     assert_eq!(shop.state("sync").await.0, "none");
     shop.control("apple/ocsp", json!({ "mode": "good" })).await;
     shop.advance(3_600).await;
-    shop.stack.run("payments-every-hour-reconcile").await;
-    shop.stack.drain().await;
+    shop.reconcile().await;
     assert_eq!(shop.state("sync").await, active());
 }
 

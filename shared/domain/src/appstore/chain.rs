@@ -91,7 +91,7 @@ impl ChainKey {
 
     /// The key in 64 hexadecimal digits, for the key of a row.
     pub fn hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::refresh::hex(&self.0)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::time::DAY;
 pub const RUN: i64 = 3_600;
 /// What is looked at by each run is due again after so many seconds: the work is done some minutes after the run that
 /// found it, and must be due before the next.
-const NEXT_RUN: i64 = RUN / 2;
+pub const NEXT_RUN: i64 = RUN / 2;
 /// A daily look is due again after so many seconds, so that the runs' grid does not make it more than a day.
 const DAILY: i64 = DAY - 2 * RUN;
 /// How often a waiting purchase is looked at, in seconds.

@@ -42,6 +42,11 @@ impl Store {
         }
     }
 
+    /// The store that `text` names as it stands in keys.
+    pub fn find(text: &str) -> Option<Self> {
+        [Self::Ios, Self::Android].into_iter().find(|store| store.as_str() == text)
+    }
+
     /// The platform of a source from this store.
     pub fn platform(self) -> Platform {
         match self {

@@ -86,7 +86,7 @@ pub fn purchase(store: Store, id: &str) -> Key {
 /// The store and the id in a purchase's partition key.
 pub fn purchase_of(pk: &str) -> Option<(Store, &str)> {
     let (store, id) = pk.strip_prefix("STORE#")?.split_once('#')?;
-    Some((store_of(store)?, id))
+    Some((Store::find(store)?, id))
 }
 
 /// The transaction `transaction` of the purchase `id` in `store`.
@@ -102,11 +102,7 @@ pub fn event(store: Store, id: &str) -> Key {
 /// The store and the id in an event's partition key.
 pub fn event_of(pk: &str) -> Option<(Store, &str)> {
     let (store, id) = pk.strip_prefix("EVENT#")?.split_once('#')?;
-    Some((store_of(store)?, id))
-}
-
-fn store_of(text: &str) -> Option<Store> {
-    [Store::Ios, Store::Android].into_iter().find(|store| store.as_str() == text)
+    Some((Store::find(store)?, id))
 }
 
 /// How far the reconciling of `what` has come.

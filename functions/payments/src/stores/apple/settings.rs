@@ -10,7 +10,8 @@ use satchel_outbound::secret::{self, Secret};
 use serde::Deserialize;
 
 use super::key::ApiKey;
-use crate::stores::{address, both};
+use crate::stores::address;
+use satchel_inbound::env::both;
 
 /// One of the store's environments.
 pub(in crate::stores) struct Side {

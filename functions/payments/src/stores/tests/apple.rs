@@ -281,12 +281,12 @@ async fn a_chain_is_kept_for_fifteen_minutes_and_its_time_judged_anew() {
     let pki = Pki::new();
     let asked = with(transaction(NEWEST, "Production"), "type", "Non-Consumable");
     let (api, _) = api(&pki, |given| given, routes(vec![(TRANSACTIONS, pki.info(&asked))])).await;
-    assert!(api.chains().known(now()).is_empty());
+    assert!(api.chains.known(now()).is_empty());
     api.purchase(NEWEST, None, now()).await.unwrap();
     api.purchase(NEWEST, None, later(899)).await.unwrap();
-    assert_eq!(api.chains().known(later(899)).len(), 1);
-    assert_eq!(api.chains().known(later(-3_600)).len(), 1, "an event is judged at the time of its coming");
-    assert!(api.chains().known(later(900)).is_empty(), "another use gives no more time");
+    assert_eq!(api.chains.known(later(899)).len(), 1);
+    assert_eq!(api.chains.known(later(-3_600)).len(), 1, "an event is judged at the time of its coming");
+    assert!(api.chains.known(later(900)).is_empty(), "another use gives no more time");
 }
 
 #[tokio::test]
@@ -300,7 +300,7 @@ async fn no_more_than_sixteen_chains_are_kept() {
         let source = satchel_domain::appstore::Source::Api;
         chains.extend(other.verifiers().next().unwrap().transaction(&text, source, &[]).unwrap().chains);
     }
-    keeping.chains().keep(chains.clone(), now());
-    let known: Vec<_> = keeping.chains().known(now()).iter().map(satchel_domain::appstore::Chain::key).collect();
+    keeping.chains.keep(chains.clone(), now());
+    let known: Vec<_> = keeping.chains.known(now()).iter().map(satchel_domain::appstore::Chain::key).collect();
     assert_eq!(known, chains[2..].iter().map(satchel_domain::appstore::Chain::key).collect::<Vec<_>>());
 }
